@@ -1,0 +1,137 @@
+"""What a model release says of itself: its artefacts, its input, its thresholds, its golden samples, its licence."""
+
+from pathlib import PurePosixPath
+from typing import Annotated
+
+import msgspec
+
+from contract.detections import Detection
+
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", max_length=200)]
+
+
+class ManifestError(ValueError):
+    """A manifest that cannot be used; the text names the field."""
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """The input tensor ``[1, 3, height, width]``. A pixel becomes ``(pixel - mean) * scale``; a picture is scaled to
+    fit and centred on grey ``letterbox``."""
+
+    name: str = "images"
+    width: int
+    height: int
+    dtype: str = "uint8"
+    layout: str = "nchw"
+    colour: str = "rgb"
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    letterbox: int = 114
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True):
+    """The output tensor ``float32 [N, 6]``: x1, y1, x2, y2 in pixels of the input, score, index of the label. The
+    graph holds the suppression of doubles."""
+
+    name: str = "detections"
+    format: str = "xyxy-score-class"
+
+
+class Artefact(msgspec.Struct, frozen=True, kw_only=True):
+    """One file for one kind of hardware."""
+
+    file: FileName
+    sha256: Sha256
+    bytes: int
+    precision: str
+
+
+class Golden(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture and what the release must see in it, before it may take over."""
+
+    file: FileName
+    sha256: Sha256
+    expected: tuple[Detection, ...]
+
+
+class Tolerance(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a golden sample's result may lie off: difference of scores, least IoU of boxes."""
+
+    score: float = 0.1
+    iou: float = 0.7
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """A measured figure, with the data it was measured on."""
+
+    name: str
+    value: float
+    unit: str = ""
+    data: str = ""
+    split: str = ""
+
+
+class DataSet(msgspec.Struct, frozen=True, kw_only=True):
+    """A data set the training used."""
+
+    name: str
+    licence: str
+    images: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """``manifest.json`` of a release."""
+
+    schema: int = 1
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}$")]
+    version: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
+    task: str = "detect"
+    labels: tuple[str, ...]
+    input: Input
+    output: Output = Output()
+    thresholds: dict[str, float]
+    artefacts: dict[str, Artefact]
+    """By target: ``x86-u8s8``, ``arm64-s8s8``, ``onnx-fp32``, …"""
+    golden: tuple[Golden, ...]
+    golden_tolerance: Tolerance = Tolerance()
+    metrics: tuple[Metric, ...] = ()
+    datasets: tuple[DataSet, ...] = ()
+    licence: str
+    notice: str = ""
+    minimum_runtime: dict[str, str] = {}
+    created: str = ""
+
+    def files(self) -> dict[str, tuple[str, int | None]]:
+        """Every file of the release, as path -> (SHA-256, bytes where stated)."""
+        listed: dict[str, tuple[str, int | None]] = {a.file: (a.sha256, a.bytes) for a in self.artefacts.values()}
+        listed.update({g.file: (g.sha256, None) for g in self.golden})
+        return listed
+
+
+def decode_manifest(raw: bytes) -> Manifest:
+    """Read ``manifest.json``.
+
+    Raises:
+        ManifestError: not JSON, a field missing or wrong, a label without a threshold, a path that leaves the folder.
+    """
+    try:
+        manifest = msgspec.json.decode(raw, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise ManifestError(f"manifest cannot be read: {error}") from error
+    for label in manifest.labels:
+        if not 0.0 < manifest.thresholds.get(label, -1.0) < 1.0:
+            raise ManifestError(f"manifest of {manifest.name}: label {label!r} has no threshold between 0 and 1")
+    if not manifest.artefacts:
+        raise ManifestError(f"manifest of {manifest.name} lists no artefact")
+    if len(manifest.golden) < 1:
+        raise ManifestError(f"manifest of {manifest.name} has no golden sample; a release without one cannot be tried")
+    for file in manifest.files():
+        if ".." in PurePosixPath(file).parts:
+            raise ManifestError(f"manifest of {manifest.name}: file {file!r} leaves the release's folder")
+    return manifest
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """``manifest.json``, indented for people."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
