@@ -15,10 +15,10 @@ from contract.records import Lane
 SCHEMA = 1
 """The version of this contract; a receiver accepts its own and every lower one."""
 
-Epoch = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Epoch = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """Names the life of one outbox file: random, 63 bits (a signed 64-bit column holds it)."""
 
-Count = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
