@@ -1,0 +1,283 @@
+"""The engine finds what is there, where it is, and never passes a fault off as an empty picture."""
+
+import dataclasses
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from contract.detections import Box, iou
+from contract.manifest import Artefact, Input
+from edge.vision.deadline import Deadline
+from edge.vision.engine import EngineError, EngineTimeoutError, OnnxEngine, choose_target, load_engine, read_release
+from edge.vision.engines import Engines
+from edge.vision.letterbox import Letterbox, place
+from edge.vision.picture import PictureError, read_picture, to_bgr
+
+from .orange import manifest_of, orange_model, write_orange_model
+
+ORANGE = (0, 140, 255)
+
+
+def picture(width: int, height: int, box: Box | None) -> NDArray[np.uint8]:
+    image = np.full((height, width, 3), 90, np.uint8)
+    if box is not None:
+        x1, y1, x2, y2 = box
+        image[round(y1 * height) : round(y2 * height), round(x1 * width) : round(x2 * width)] = ORANGE
+    return image
+
+
+@pytest.fixture
+def engine(tmp_path: Path):
+    manifest = write_orange_model(tmp_path)
+    engine = load_engine(manifest, tmp_path, threads=1)
+    yield engine
+    engine.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (640, 360), (360, 640), (1920, 1080), (33, 77)])
+def test_it_finds_orange_where_it_is(engine, width, height):
+    box = (0.25, 0.5, 0.75, 1.0)
+    (found,) = engine.detect(picture(width, height, box))
+    assert found.label == "fire"
+    assert found.score > 0.9
+    assert iou(found.box, box) > 0.6
+
+
+def test_it_finds_nothing_in_grey_and_nothing_in_blue(engine):
+    assert engine.detect(picture(320, 240, None)) == []
+    assert engine.detect(picture(320, 240, (0.2, 0.2, 0.8, 0.8))[..., ::-1]) == []
+
+
+def test_two_cameras_of_other_sizes_do_not_leave_traces_in_each_other(engine):
+    wide, high = picture(640, 160, (0, 0, 1, 1)), picture(160, 640, None)
+    alone = engine.detect(wide)
+    assert engine.detect(high) == []
+    assert engine.detect(wide) == alone
+
+
+def test_slack_shows_what_the_release_is_less_sure_of(tmp_path):
+    manifest = msgspec.structs.replace(write_orange_model(tmp_path), thresholds={"fire": 0.97})
+    engine = load_engine(manifest, tmp_path, threads=1)
+    image = picture(64, 64, (0.25, 0.25, 0.75, 0.75))
+    image[16:48, 16:48] = (60, 150, 230)
+    assert engine.detect(image) == []
+    assert len(engine.detect(image, slack=0.5)) == 1
+    engine.close()
+
+
+def test_a_float_release_gets_scaled_pixels(tmp_path):
+    engine = load_engine(write_orange_model(tmp_path, dtype="float32"), tmp_path, threads=1)
+    assert len(engine.detect(picture(640, 360, (0.25, 0.25, 0.75, 0.75)))) == 1
+    assert engine.detect(picture(640, 360, None)) == []
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.full((48, 64), 200, np.uint8),
+        np.full((48, 64, 1), 200, np.uint8),
+        np.full((48, 64, 4), 200, np.uint8),
+        np.full((48, 64, 3), 51_400, np.uint16),
+        np.full((1, 64, 3), 200, np.uint8),
+        np.full((64, 1, 3), 200, np.uint8),
+        np.full((1, 20_000, 3), 200, np.uint8),
+    ],
+    ids=["grey", "grey channel", "alpha", "16 bit", "one row", "one column", "one long row"],
+)
+def test_odd_pictures_are_looked_at(engine, image):
+    assert engine.detect(image) == []
+    assert to_bgr(image).shape == (*image.shape[:2], 3)
+    assert to_bgr(image).max() == 200 or image.ndim == 3
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        (np.zeros((0, 10, 3), np.uint8), "each side must be"),
+        (np.zeros((10, 10, 2), np.uint8), "1, 3 or 4 channels"),
+        (np.zeros((10,), np.uint8), "1, 3 or 4 channels"),
+        (np.zeros((10, 10, 3), np.float32), "8 or 16 bits"),
+        (np.zeros((1, 40_000, 3), np.uint8), "each side must be"),
+    ],
+)
+def test_what_is_no_picture_is_refused_with_a_reason(engine, image, reason):
+    with pytest.raises(PictureError, match=reason):
+        to_bgr(image)
+    with pytest.raises(EngineError, match=reason):
+        engine.detect(image)
+
+
+def test_a_file_that_is_no_picture_is_named(tmp_path):
+    (tmp_path / "note.txt").write_text("no picture")
+    with pytest.raises(PictureError, match=r"note\.txt is no picture"):
+        read_picture(tmp_path / "note.txt")
+    with pytest.raises(PictureError, match=r"gone\.png cannot be read"):
+        read_picture(tmp_path / "gone.png")
+
+
+def test_the_first_run_is_not_left_to_the_first_frame(engine):
+    engine.warm_up()
+    assert engine.model.version == "1.0.0"
+
+
+def test_each_machine_gets_its_own_artefact():
+    one = Artefact(file="a.onnx", sha256="0" * 64, bytes=1, precision="int8")
+    every = {"x86-u8s8": one, "arm64-s8s8": one, "onnx-fp32": one}
+    assert choose_target(every, "x86_64") == "x86-u8s8"
+    assert choose_target(every, "aarch64") == "arm64-s8s8"
+    assert choose_target(every, "riscv64") == "onnx-fp32"
+    with pytest.raises(EngineError, match=r"no artefact for aarch64.*x86-u8s8"):
+        choose_target({"x86-u8s8": one}, "aarch64")
+
+
+def test_a_missing_release_and_a_missing_file_are_named(tmp_path):
+    with pytest.raises(EngineError, match=r"no model in .*nowhere"):
+        read_release(tmp_path / "nowhere")
+    manifest = write_orange_model(tmp_path)
+    (tmp_path / "orange.onnx").unlink()
+    with pytest.raises(EngineError, match=r"orange\.onnx cannot be read"):
+        load_engine(manifest, tmp_path, 1)
+
+
+def test_one_changed_byte_is_refused(tmp_path):
+    manifest = write_orange_model(tmp_path)
+    raw = bytearray((tmp_path / "orange.onnx").read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (tmp_path / "orange.onnx").write_bytes(raw)
+    with pytest.raises(EngineError, match="is not the file its manifest names"):
+        load_engine(manifest, tmp_path, 1)
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path):
+    (tmp_path / "orange.onnx").write_bytes(b"no model")
+    with pytest.raises(EngineError, match="cannot be loaded"):
+        load_engine(manifest_of(b"no model", 64), tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"input": Input(width=96, height=64)}, r"input 'images' .*needed is tensor\(uint8\) \[1, 3, 64, 96\]"),
+        ({"input": Input(width=64, height=64, name="picture")}, r"no input 'picture'.*it has \['images'\]"),
+        ({"input": Input(width=64, height=64, dtype="float32")}, r"needed is tensor\(float\)"),
+        ({"input": Input(width=64, height=64, dtype="int4")}, "the manifest wants an input of int4"),
+    ],
+)
+def test_a_model_with_another_input_is_refused(tmp_path, change, message):
+    manifest = msgspec.structs.replace(write_orange_model(tmp_path), **change)
+    with pytest.raises(EngineError, match=message):
+        load_engine(manifest, tmp_path, 1)
+
+
+def test_a_model_with_another_output_is_refused(tmp_path):
+    raw = orange_model(output="boxes").SerializeToString()
+    (tmp_path / "orange.onnx").write_bytes(raw)
+    with pytest.raises(EngineError, match=r"no output 'detections'.*\['boxes'\]"):
+        load_engine(manifest_of(raw, 64), tmp_path, 1)
+
+
+def looping_model(turns: int, value: float) -> bytes:
+    """A graph that turns ``turns`` times around nothing and then says ``value`` in every field."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Sin", ["was"], ["is"])],
+        "body",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("was", TensorProto.FLOAT, [1, 6]),
+        ],
+        [
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("is", TensorProto.FLOAT, [1, 6]),
+        ],
+    )
+    start = helper.make_tensor("start", TensorProto.FLOAT, [1, 6], [value] * 6)
+    graph = helper.make_graph(
+        [helper.make_node("Loop", ["turns", "", "start"], ["detections"], body=body)],
+        "loop",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, [1, 3, 64, 64])],
+        [helper.make_tensor_value_info("detections", TensorProto.FLOAT, ["N", 6])],
+        [helper.make_tensor("turns", TensorProto.INT64, [], [turns]), start],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def test_a_detector_that_hangs_is_ended_and_works_again(tmp_path):
+    raw = looping_model(2**40, 0.5)
+    (tmp_path / "orange.onnx").write_bytes(raw)
+    engine = OnnxEngine(manifest_of(raw, 64), tmp_path, "onnx-fp32", limit_s=0.2)
+    for _ in range(2):
+        with pytest.raises(EngineTimeoutError, match=r"no result within 0\.2 s"):
+            engine.detect(picture(64, 64, None))
+    engine.close()
+
+
+@pytest.mark.parametrize(("value", "message"), [(float("nan"), "not finite"), (7.0, "names class 7")])
+def test_nonsense_from_the_graph_is_a_fault_not_an_empty_picture(tmp_path, value, message):
+    raw = looping_model(0, value)
+    (tmp_path / "orange.onnx").write_bytes(raw)
+    engine = OnnxEngine(manifest_of(raw, 64), tmp_path, "onnx-fp32")
+    with pytest.raises(EngineError, match=message):
+        engine.detect(picture(64, 64, None))
+    engine.close()
+
+
+def test_a_deadline_leaves_alone_what_ends_in_time():
+    @dataclasses.dataclass
+    class Run:
+        terminate: bool = False
+
+    deadline = Deadline(60.0)
+    deadline.begin(Run())
+    assert not deadline.end()
+    deadline.close()
+
+
+@given(width=st.integers(1, 4000), height=st.integers(1, 4000), x=st.floats(0, 1), y=st.floats(0, 1))
+def test_a_point_comes_back_to_where_it_was(width, height, x, y):
+    spot = place(width, height, 416, 416)
+    assert spot.left >= 0
+    assert spot.left + spot.width <= 416
+    assert spot.top >= 0
+    assert spot.top + spot.height <= 416
+    there = np.array([[spot.left + x * spot.width, spot.top + y * spot.height] * 2], np.float32)
+    assert np.abs(spot.to_picture(there)[0] - (x, y, x, y)).max() < 416 * 1e-6 / min(spot.width, spot.height) + 1e-4
+
+
+def test_a_read_only_view_is_taken_as_it_is_and_placed_on_grey():
+    image = picture(640, 320, (0, 0, 1, 1))
+    image.flags.writeable = False
+    box = Letterbox(Input(width=64, height=64))
+    spot = box.put(image)
+    assert (spot.left, spot.top, spot.width, spot.height) == (0, 16, 64, 32)
+    assert (box.tensor[0, :, :16] == 114).all()
+    assert (box.tensor[0, :, 48:] == 114).all()
+    assert (box.tensor[0, :, 16:48] == np.array(ORANGE[::-1], np.uint8).reshape(3, 1, 1)).all()
+
+
+def test_a_switch_takes_effect_between_two_frames(tmp_path):
+    engines = Engines()
+    old = load_engine(write_orange_model(tmp_path / "old"), tmp_path / "old", 1)
+    new = load_engine(write_orange_model(tmp_path / "new", version="1.1.0"), tmp_path / "new", 1)
+    engines.swap("fire", old, "1.0.0")
+    assert engines.current("fire") is None
+    assert engines.settle() == ("fire",)
+    told: list[str] = []
+    engines.swap("fire", new, "1.1.0", done=lambda: told.append(engines.version("fire")))
+    assert engines.current("fire") is old
+    assert engines.settle() == ("fire",)
+    assert engines.current("fire") is new
+    assert told == ["1.1.0"]
+    assert engines.settle() == ()
+    engines.close()
+    assert engines.names() == ()
