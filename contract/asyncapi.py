@@ -47,7 +47,7 @@ def document() -> dict[str, Any]:
                 "description": (
                     "What a node and the cloud say to each other over MQTT 3.1.1. A payload is MessagePack with string "
                     f"keys, in a zstd frame where that is smaller: at most {MAX_WIRE} bytes, {MAX_UNPACKED} unpacked. "
-                    "Times are microseconds since 1970-01-01 UTC. Fields are only ever added; skip those you do not know."
+                    "Times are microseconds since 1970-01-01 UTC. Fields are only added; skip those you do not know."
                 ),
             },
             "defaultContentType": "application/msgpack",
