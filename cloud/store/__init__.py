@@ -1,0 +1,1 @@
+"""PostgreSQL: the tables, how to reach them, how to ask them."""

@@ -1,0 +1,105 @@
+"""What the cloud's processes are told when they start: where the database, the broker and the files are."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+PREFIX = "VEDETTE_"
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; one line for each fault, no password in it."""
+
+
+class CloudSettings(BaseModel):
+    """Settings of every cloud process. In a child's environment each is ``VEDETTE_`` and its name in capitals."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    database: Annotated[str, Field(repr=False)]
+    """How to connect to PostgreSQL, as libpq takes it: ``host=… dbname=…`` or ``postgresql://…``."""
+    broker: str = "mqtt://127.0.0.1:1883"
+    broker_username: str = "cloud"
+    broker_password: SecretStr = SecretStr("")
+    evidence: Path
+    """Folder of the evidence files."""
+    tuf: Path
+    """Folder of the release and assignment repositories."""
+    keys: Path
+    """Folder of the signing keys; nobody else may read it."""
+    listen: str = "127.0.0.1:8080"
+    """Where the API and the page are served."""
+    console: Path | None = None
+    """Folder of the built page; the one in the package when left out."""
+    demo_note: str = ""
+    """What the page must say of the demonstration; empty in earnest."""
+    metrics_listen: str = ""
+    """``host:port`` on which a process without an HTTP interface shows its metrics; nowhere when empty."""
+    partitions: Annotated[int, Field(ge=1, le=256)] = 256
+    """The most partitions one ingest worker takes."""
+    readings_days: Annotated[int, Field(ge=1)] = 365
+    journal_days: Annotated[int, Field(ge=1)] = 8
+    feed_hours: Annotated[int, Field(ge=1)] = 24
+    quarantine_days: Annotated[int, Field(ge=1)] = 90
+
+    @field_validator("broker")
+    @classmethod
+    def _check_broker(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
+            raise ValueError("must be mqtt://host:port or mqtts://host:port")
+        if parts.username or parts.password:
+            raise ValueError("must not carry a password; set broker_username and broker_password")
+        return value
+
+    @property
+    def broker_host(self) -> str:
+        """Host of the broker."""
+        return urlsplit(self.broker).hostname or ""
+
+    @property
+    def broker_port(self) -> int:
+        """Port of the broker; 1883, or 8883 with TLS, when not named."""
+        return urlsplit(self.broker).port or (8883 if self.broker_tls else 1883)
+
+    @property
+    def broker_tls(self) -> bool:
+        """Whether the broker is spoken to through TLS."""
+        return urlsplit(self.broker).scheme == "mqtts"
+
+    def environment(self) -> dict[str, str]:
+        """The settings as variables for a child process; the inverse of ``from_environment``."""
+        found = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if value is not None:
+                found[PREFIX + name.upper()] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        return found
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings from variables.
+
+        Raises:
+            SettingsError: one is missing or wrong.
+        """
+        given = {
+            name: environment[PREFIX + name.upper()]
+            for name in cls.model_fields
+            if PREFIX + name.upper() in environment
+        }
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise SettingsError(
+                "\n".join(_explain(str(item["loc"][0]), item["msg"]) for item in error.errors())
+            ) from None
+
+
+def _explain(name: str, message: str) -> str:
+    if message == "Field required":
+        return f"{PREFIX}{name.upper()}: is missing; set it"
+    return f"{PREFIX}{name.upper()}: {message.removeprefix('Value error, ')}"
