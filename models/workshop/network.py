@@ -13,6 +13,8 @@ things differ, each because of what runs on a box:
 `torch` is needed: install the `train` extra in an environment of its own.
 """
 
+# mypy: disable-error-code="misc"
+# Where torch is not installed its classes are unknown to the type checker.
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -134,7 +136,7 @@ class Detector(nn.Module):
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
 
     def grids(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Raw head outputs per level: logits `[N, classes, h, w]`, box offsets `[N, 4, h, w]` in units of the stride."""
+        """Raw outputs per level: logits `[N, classes, h, w]`, box offsets `[N, 4, h, w]` in units of the stride."""
         x3 = self.stage3(self.stage2(self.stem(x)))
         x4 = self.stage4(x3)
         x5 = self.stage5(x4)
@@ -166,9 +168,7 @@ def decode(grids: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 
 def centres(rows: int, columns: int, device: torch.device | None = None) -> Tensor:
     """Column and row number of every cell, row by row: `[rows * columns, 2]`."""
-    y, x = torch.meshgrid(
-        torch.arange(rows, device=device), torch.arange(columns, device=device), indexing="ij"
-    )
+    y, x = torch.meshgrid(torch.arange(rows, device=device), torch.arange(columns, device=device), indexing="ij")
     return torch.stack((x, y), -1).reshape(-1, 2).float()
 
 
@@ -176,10 +176,11 @@ def units_in_order(net: nn.Module, run: Callable[[], object]) -> list[nn.Module]
     """The `Unit` and plain convolution modules in the order in which `run` calls them."""
     order: list[nn.Module] = []
     inside = {id(m.conv) for m in net.modules() if isinstance(m, Unit)}
-    hooks = []
-    for module in net.modules():
-        if isinstance(module, Unit) or (isinstance(module, nn.Conv2d) and id(module) not in inside):
-            hooks.append(module.register_forward_pre_hook(lambda m, _inputs: order.append(m)))
+    hooks = [
+        module.register_forward_pre_hook(lambda m, _inputs: order.append(m))
+        for module in net.modules()
+        if isinstance(module, Unit) or (isinstance(module, nn.Conv2d) and id(module) not in inside)
+    ]
     try:
         run()
     finally:

@@ -5,6 +5,7 @@ classes, for BGR pictures from 0 to 255. `import_weights` lays them into our `De
 run; `settle_norms` then gives each convolution a batch norm that, at first, changes nothing.
 """
 
+# mypy: disable-error-code="misc"
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,0 +1,105 @@
+"""Golden samples: pictures that a release must see rightly before it may run.
+
+They travel with the model. A box runs them on its own processor with its own runtime; a wrong file, a broken kernel or
+a swapped channel shows here and not in the street.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from contract.detections import Detection, iou
+from contract.manifest import Golden, Manifest
+from models.workshop.data import Image
+
+Detect = Callable[[Image], list[Detection]]
+COUNTED = 0.15
+"""How far above its threshold a detection must score to be expected: what another processor may lose is not golden."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a golden sample's result."""
+
+    file: str
+    text: str
+
+
+def make_golden(
+    folder: Path, pictures: Sequence[tuple[str, Image]], thresholds: dict[str, float], detect: Detect
+) -> tuple[Golden, ...]:
+    """Write pictures (name, HxWx3 BGR) to `folder/golden` as PNG, with what `detect` surely sees in them.
+
+    `detect` must be the FP32 reference at the shipped thresholds. Each sample also stands for what is *not* there:
+    whatever else a model finds surely is a problem.
+    """
+    samples = []
+    for name, image in pictures:
+        path = folder / "golden" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
+            raise OSError(f"{path}: could not be written")
+        expected = tuple(
+            Detection(d.label, round(d.score, 4), tuple(round(v, 4) for v in d.box))  # type: ignore[arg-type]
+            for d in detect(image)
+            if d.score >= thresholds[d.label] + COUNTED
+        )
+        samples.append(Golden(file=f"golden/{name}.png", sha256=sha256(path), expected=expected))
+    return tuple(samples)
+
+
+def check_golden(manifest: Manifest, folder: Path, detect: Detect) -> list[Problem]:
+    """What is wrong: a sample that is missing or altered, an expected thing not found, or something found surely that
+    is not there. An empty list means that the model may run.
+
+    `detect` must apply the manifest's thresholds. An expected thing is found when a detection of its label overlaps by
+    the manifest's IoU tolerance and scores within its score tolerance.
+    """
+    problems = []
+    for sample in manifest.golden:
+        path = folder / sample.file
+        if not path.is_file():
+            problems.append(Problem(sample.file, f"{path} is missing"))
+            continue
+        if sha256(path) != sample.sha256:
+            problems.append(Problem(sample.file, f"{path} is not the file that the manifest names"))
+            continue
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            problems.append(Problem(sample.file, f"{path} cannot be decoded"))
+            continue
+        problems += [
+            Problem(sample.file, text) for text in compare(manifest, sample, detect(np.asarray(image, np.uint8)))
+        ]
+    return problems
+
+
+def compare(manifest: Manifest, sample: Golden, found: Sequence[Detection]) -> list[str]:
+    """Where a result leaves a sample's expectation."""
+    tolerance = manifest.golden_tolerance
+    texts, left = [], list(found)
+    for want in sample.expected:
+        near = [d for d in left if d.label == want.label and iou(d.box, want.box) >= tolerance.iou]
+        if not near:
+            texts.append(f"{want.label} at {want.box} was not found")
+            continue
+        best = min(near, key=lambda d: abs(d.score - want.score))
+        left.remove(best)
+        if abs(best.score - want.score) > tolerance.score:
+            texts.append(
+                f"{want.label} at {want.box} scores {best.score:.3f}, not {want.score:.3f} within {tolerance.score:g}"
+            )
+    # A detection near its threshold may or may not appear; one that is this sure must be expected.
+    sure = [d for d in left if d.score >= manifest.thresholds[d.label] + COUNTED + tolerance.score]
+    return texts + [f"{d.label} at {d.box} with score {d.score:.3f} is not there" for d in sure]
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,111 @@
+"""INT8 artefacts: static quantization in QDQ form, a scale for every channel, calibrated on training pictures.
+
+Two targets, because one file cannot serve both (measured): x86 with VNNI multiplies unsigned by signed bytes, ARM
+signed by signed. Only the convolutional body is quantized. The head's last convolutions, the decoding of boxes and the
+suppression of doubles stay in FP32: they cost next to nothing and every step of their scale would move a box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from models.workshop.data import Picture, letterbox
+
+TARGETS = {"x86-u8s8": QuantType.QUInt8, "arm64-s8s8": QuantType.QInt8}
+BODY = ("Conv", "Concat", "MaxPool", "Resize", "Add", "Relu")
+
+
+class Pictures(CalibrationDataReader):  # type: ignore[misc]
+    """Letterboxed pictures as the calibration wants them, one after the other."""
+
+    def __init__(self, pictures: Sequence[Picture], width: int, height: int) -> None:
+        self.pictures, self.width, self.height = pictures, width, height
+        self.rest = self._all()
+
+    def _all(self) -> Iterator[dict[str, NDArray[np.uint8]]]:
+        for picture in self.pictures:
+            canvas = letterbox(picture.read(), self.width, self.height)[0]
+            yield {"images": np.ascontiguousarray(canvas[..., ::-1].transpose(2, 0, 1))[None]}
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        """The next input, None at the end."""
+        return next(self.rest, None)
+
+    def rewind(self) -> None:
+        """Start over."""
+        self.rest = self._all()
+
+
+def kept_in_float(model: onnx.ModelProto) -> list[str]:
+    """Names of the nodes that stay in FP32: all but the body, which is what feeds the head's last convolutions."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    fed_by_none = {name for node in model.graph.node if node.op_type in ("Relu", "Conv") for name in node.input}
+    last = [n for n in model.graph.node if n.op_type == "Conv" and _ends(model, n, fed_by_none)]
+    body: set[str] = set()
+    ahead = [name for node in last for name in node.input]
+    while ahead:
+        maker = makers.get(ahead.pop())
+        if maker is not None and maker.name not in body and not maker.name.startswith("pre_"):
+            body.add(maker.name)
+            ahead.extend(maker.input)
+    return [node.name for node in model.graph.node if node.name not in body]
+
+
+def _ends(model: onnx.ModelProto, conv: onnx.NodeProto, used: set[str]) -> bool:
+    """Whether a convolution is the network's last on its way: no activation and no convolution follows at once."""
+    users = [n.op_type for n in model.graph.node if conv.output[0] in n.input]
+    return conv.output[0] not in used and not {"Concat", "Add"} & set(users)
+
+
+def quantize(source: Path, target: str, pictures: Sequence[Picture], path: Path, method: str = "entropy") -> Path:
+    """Write the INT8 artefact of the FP32 ONNX file `source` for one of `TARGETS`. Returns `path`.
+
+    `method` is how a tensor's range is found: `minmax`, `entropy` or `percentile`. Raises `ValueError` for an unknown
+    target or when there is no picture.
+    """
+    if target not in TARGETS:
+        raise ValueError(f"target '{target}' is not one of {', '.join(TARGETS)}")
+    if not pictures:
+        raise ValueError("quantization needs pictures to calibrate on; none were given")
+    shape = onnx.load(str(source)).graph.input[0].type.tensor_type.shape.dim
+    reader = Pictures(pictures, shape[3].dim_value, shape[2].dim_value)
+    ready = path.with_suffix(".ready.onnx")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
+    model = onnx.load(str(ready))
+    quantize_static(
+        str(ready),
+        str(path),
+        reader,
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=TARGETS[target],
+        weight_type=QuantType.QInt8,
+        calibrate_method={
+            "minmax": CalibrationMethod.MinMax,
+            "entropy": CalibrationMethod.Entropy,
+            "percentile": CalibrationMethod.Percentile,
+        }[method],
+        op_types_to_quantize=list(BODY),
+        nodes_to_exclude=kept_in_float(model),
+        extra_options={
+            "ActivationSymmetric": target == "arm64-s8s8",
+            "WeightSymmetric": True,
+            "CalibMovingAverage": False,
+        },
+    )
+    ready.unlink()
+    return path
