@@ -5,6 +5,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,9 @@ class RunningBroker:
         self.users = [other for other in self.users if other.name != user.name] + [user]
         self.server.write_users(self.users)
         self.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 10
+        while not self.server.admits(user):
+            assert time.monotonic() < deadline, "the broker did not take up its new user"
         return user.name, user.password
 
 

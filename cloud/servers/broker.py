@@ -42,8 +42,7 @@ class EmbeddedBroker:
     Args:
         folder: where it keeps its configuration and its retained messages; made when new.
         port: of the MQTT listener.
-        users: who may connect; nobody else may. The first one is the cloud's own, and is used to ask whether the
-            broker is ready when its password is plain.
+        users: who may connect, at least one; nobody else may.
         host: address of the MQTT listener.
     """
 
@@ -92,13 +91,21 @@ class EmbeddedBroker:
         temporary.rename(self.configuration)
 
     def ready(self) -> bool:
-        """Whether the MQTT listener answers a CONNECT."""
+        """Whether the MQTT listener answers a CONNECT, be it by refusing."""
+        return self._answer(self._users[0])[:1] == b"\x20"
+
+    def admits(self, user: BrokerUser) -> bool:
+        """Whether it lets ``user`` in, whose ``password`` is plain."""
+        return self._answer(user) == b"\x20\x02\x00\x00"
+
+    def _answer(self, user: BrokerUser) -> bytes:
+        """The CONNACK packet; empty where there was none."""
         try:
             with socket.create_connection((self._reachable_host, self.port), timeout=_CONNECT_TIMEOUT_S) as link:
-                link.sendall(_connect_packet("vedette-ready", self._users[0]))
-                return link.recv(2)[:1] == b"\x20"
+                link.sendall(_connect_packet("vedette-probe", user))
+                return link.recv(4)
         except OSError:
-            return False
+            return b""
 
     @property
     def _reachable_host(self) -> str:

@@ -29,7 +29,9 @@ USER: Final = "vedette"
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
 _SOCKET_LIMIT: Final = 107
 """Bytes of a Unix socket's path, without its closing NUL (``sockaddr_un``, unix(7))."""
-_ORPHANS_END_WITHIN_S: Final = 20.0
+_ENDS_WITHIN_S: Final = 20.0
+_STANDS_AFTER_S: Final = 2.0
+"""A server that is found running for so long, and is not about to stop, is somebody's."""
 
 _SETTINGS: Final = {
     "listen_addresses": "",
@@ -187,23 +189,31 @@ def _socket_folder(folder: Path) -> Path:
 
 
 def _clear_remains(folder: Path) -> None:
-    """After its first process was killed, a server's other processes live on for a moment and hold the shared memory;
-    and the number in ``postmaster.pid`` may by now be another program's. All of them work in the data folder, and
-    nothing else does: wait until nobody is there, then the lock file is stale.
+    """A server whose parent was killed is still stopping; after its first process was killed, its other ones live on
+    for a moment and hold the shared memory; and the number in ``postmaster.pid`` may by now be another program's. All
+    of them work in the data folder, and nothing else does: wait until nobody is there, then the lock file is stale.
     """
     lock = folder / "postmaster.pid"
-    if not lock.exists():
-        return
-    first = int((lock.read_text().split() or ["0"])[0])
-    deadline = time.monotonic() + _ORPHANS_END_WITHIN_S
+    began = time.monotonic()
     pause = threading.Event()
     while inside := _working_in(folder):
-        if first in inside:
+        waited = time.monotonic() - began
+        first, stops = _read_lock(lock)
+        if first in inside and waited > _STANDS_AFTER_S and not stops:
             raise ServerError(f"postgres: a server already runs in {folder} (process {first}); stop it first")
-        if time.monotonic() > deadline:
+        if waited > _ENDS_WITHIN_S:
             raise ServerError(f"postgres: processes {inside} of a killed server do not end in {folder}; end them first")
         pause.wait(0.05)
     lock.unlink(missing_ok=True)
+
+
+def _read_lock(lock: Path) -> tuple[int, bool]:
+    """The first process, and whether it is stopping (lines 1 and 8 of ``postmaster.pid``)."""
+    try:
+        lines = lock.read_text().splitlines()
+    except FileNotFoundError:
+        return 0, True
+    return int(lines[0]) if lines else 0, len(lines) > 7 and lines[7].strip() == "stopping"
 
 
 def _working_in(folder: Path) -> list[int]:
