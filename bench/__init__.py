@@ -1,0 +1,1 @@
+"""Benchmarks: each measures ours beside a reference in the same run. ``vedette bench NAME``."""

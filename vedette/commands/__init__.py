@@ -1,0 +1,1 @@
+"""The commands, one module for each noun. Whatever is heavy is imported when its command runs."""
