@@ -102,6 +102,7 @@ CREATE TABLE event (                            -- the latest revision of each
     detected   timestamptz,
     lane       smallint NOT NULL,
     arrived    timestamptz NOT NULL,
+    replaced   boolean NOT NULL DEFAULT false,
     PRIMARY KEY (site, node, id)
 );
 CREATE INDEX event_id ON event (id);
@@ -198,7 +199,7 @@ CREATE TABLE signal (
 CREATE INDEX signal_warning ON signal (warning, time);
 CREATE INDEX signal_time ON signal (time);
 
-CREATE TABLE feed (                             -- what changed, for the live stream
+CREATE TABLE feed (                             -- what changed, for the live stream; see cloud/store/feed.py
     id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     xid   xid8 NOT NULL DEFAULT pg_current_xact_id(),
     time  timestamptz NOT NULL DEFAULT now(),

@@ -1,0 +1,80 @@
+"""There is always a table for the days to come, and none for those that are over."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from cloud.store.connection import connect
+from cloud.store.times import DAY, iso, micros, moment
+from cloud.store.upkeep import SEQ_BITS, Retention, ensure_days, maintain
+
+NOW = 1_764_000_000_000_000  # 2025-11-24
+TODAY = NOW // DAY
+ADD = "INSERT INTO reading (time, series_id, value, quality, lane, arrived) VALUES (%s, 1, 1, 0, 1, now())"
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection]:
+    with connect(database, "test") as connection:
+        ensure_days(connection, NOW)
+        yield connection
+
+
+def _tables(connection: psycopg.Connection, parent: str) -> int:
+    rows = connection.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = %s::regclass", [parent]).fetchone()
+    return rows[0] if rows else 0
+
+
+def test_any_believable_time_finds_a_table(connection: psycopg.Connection) -> None:
+    for days in (-20_000, -400, -8, 0, 13):
+        connection.execute(ADD, [moment(NOW + days * DAY)])
+    early = connection.execute("SELECT count(*) FROM reading_early").fetchone()
+    assert early == (2,)
+
+
+def test_it_may_run_twice_and_from_several_processes(connection: psycopg.Connection, database: str) -> None:
+    before = _tables(connection, "reading"), _tables(connection, "journal")
+
+    def run(_: int) -> None:
+        with connect(database, "test") as own:
+            ensure_days(own, NOW + DAY)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(4)))
+    assert (_tables(connection, "reading"), _tables(connection, "journal")) == (before[0] + 1, before[1] + 1)
+
+
+def test_what_is_over_is_dropped_whole(connection: psycopg.Connection) -> None:
+    for days in (-400, -8, 0):
+        connection.execute(ADD, [moment(NOW + days * DAY)])
+    assert maintain(connection, NOW + 3 * DAY, Retention(readings_days=10, journal_days=1))
+    assert connection.execute("SELECT min(time) FROM reading").fetchone() == (moment(NOW),)
+
+
+def test_the_journal_is_kept_as_far_back_as_a_takeover_would_read(connection: psycopg.Connection) -> None:
+    connection.execute("INSERT INTO journal_head VALUES (1, %s), (2, %s)", [TODAY << SEQ_BITS] * 2)
+    connection.execute(
+        "INSERT INTO rule_state SELECT p, %s, %s, NULL, now(), '' FROM unnest(%s::int[]) AS p",
+        [TODAY << SEQ_BITS, TODAY << SEQ_BITS, [1]],
+    )
+    journals = _tables(connection, "journal")
+    maintain(connection, NOW + 5 * DAY, Retention(journal_days=1))
+    assert _tables(connection, "journal") == journals + 5  # partition 2 was never followed
+    connection.execute("INSERT INTO rule_state SELECT 2, snapshot_seq, snapshot_seq, NULL, now(), '' FROM rule_state")
+    maintain(connection, NOW + 5 * DAY, Retention(journal_days=1))
+    assert _tables(connection, "journal") == journals + 4
+
+
+def test_a_table_in_use_is_left_for_the_next_time(connection: psycopg.Connection, database: str) -> None:
+    with connect(database, "test", autocommit=False) as reader:
+        reader.execute("SELECT count(*) FROM reading")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            maintain(connection, NOW + 20 * DAY, Retention(readings_days=1))
+    assert maintain(connection, NOW + 20 * DAY, Retention(readings_days=1))
+
+
+def test_times_are_exact_to_the_microsecond() -> None:
+    assert micros(moment(NOW + 1)) == NOW + 1
+    assert iso(NOW + 1) == "2025-11-24T16:00:00.000001Z"
