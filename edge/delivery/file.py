@@ -26,7 +26,7 @@ _PATIENCE_S: Final = 60.0
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 T = TypeVar("T")
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 
 class OutboxFile:
@@ -179,7 +179,7 @@ class OutboxFile:
         self._connection = self._open()
         self._inode = self.path.stat().st_ino
         saved = salvage(aside, self._connection)
-        log.error("outbox damaged", file=str(self.path), reason=reason, kept_as=str(aside), salvaged=saved)
+        _log.error("outbox.damaged", file=str(self.path), reason=reason, kept_as=str(aside), salvaged=saved)
 
     def _drop(self) -> None:
         if self._connection is not None:

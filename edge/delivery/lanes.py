@@ -6,6 +6,7 @@ sending is the same as the first. What has no number may still change lanes with
 
 import sqlite3
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, TypeVar
 
 import msgspec
@@ -133,10 +134,21 @@ def ack(connection: sqlite3.Connection, epoch: int, lane: Lane, position: int) -
         )
 
 
-def welcome(connection: sqlite3.Connection, epoch: int, positions: dict[Lane, int], fresh: int) -> bool:
-    """Take the cloud's positions, or begin the epoch ``fresh`` where they cannot belong to this file."""
+class Verdict(Enum):
+    """What the cloud's positions mean for this file."""
+
+    GOOD = "good"
+    BEYOND = "beyond"
+    """The cloud holds numbers that this file never gave: it was restored from a copy. A new epoch has begun."""
+    BEHIND = "behind"
+    """The cloud has lost what it had acknowledged."""
+
+
+def welcome(connection: sqlite3.Connection, epoch: int, positions: dict[Lane, int], fresh: int, sure: bool) -> Verdict:
+    """Take the cloud's positions, or begin the epoch ``fresh`` where they cannot belong to this file: at once where
+    they lie beyond it, and behind it only when ``sure``, for an old answer looks the same."""
     if epoch != epoch_of(connection):
-        return True
+        return Verdict.GOOD
     known = {
         Lane(name): (last, acked) for name, last, acked in connection.execute("SELECT name, last, acked FROM lane")
     }
@@ -144,9 +156,9 @@ def welcome(connection: sqlite3.Connection, epoch: int, positions: dict[Lane, in
     behind = any(positions.get(lane, 0) < acked for lane, (_, acked) in known.items())
     for lane, (last, _) in known.items():
         ack(connection, epoch, lane, min(positions.get(lane, 0), last))
-    if beyond or behind:
+    if beyond or (behind and sure):
         begin_epoch(connection, fresh)
-    return not (beyond or behind)
+    return Verdict.BEYOND if beyond else Verdict.BEHIND if behind else Verdict.GOOD
 
 
 def begin_epoch(connection: sqlite3.Connection, epoch: int) -> None:
@@ -199,6 +211,25 @@ def oldest_age(connection: sqlite3.Connection, lane: Lane, uptime: int) -> int |
         f"SELECT uptime FROM {lane} WHERE id > (SELECT aged FROM queue WHERE name = ?) ORDER BY id LIMIT 1", (lane,)
     ).fetchone()
     return None if row is None else uptime - row[0]
+
+
+def fresh_alarms(connection: sqlite3.Connection, after: int) -> list[tuple[int, bytes]]:
+    """Alarms without a number beyond the row ``after``, in order."""
+    return connection.execute(
+        "SELECT id, body FROM alarm WHERE id > max(?, (SELECT aged FROM queue WHERE name = 'alarm')) ORDER BY id",
+        (after,),
+    ).fetchall()
+
+
+def plain_mark(connection: sqlite3.Connection) -> int:
+    """The last alarm that was published as plain JSON."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'plain_mark'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def set_plain_mark(connection: sqlite3.Connection, row: int) -> None:
+    """Keep it."""
+    connection.execute("INSERT INTO meta VALUES ('plain_mark', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1", (row,))
 
 
 def waiting(connection: sqlite3.Connection) -> dict[Lane, int]:

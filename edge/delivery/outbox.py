@@ -16,7 +16,7 @@ from contract.records import Event, Evidence, Lane, Phase, Record, lane_of
 from contract.wire import MAX_WIRE, decode_record, encode_record
 from edge.delivery import lanes, thinning
 from edge.delivery.file import OutboxFile
-from edge.delivery.lanes import NumberedBatch
+from edge.delivery.lanes import NumberedBatch, Verdict
 from edge.delivery.schema import OutboxFullError, boot_id, full, uptime_micros
 
 MAX_RECORD_BYTES: Final = MAX_WIRE - 1024
@@ -127,10 +127,10 @@ class Outbox:
         """The database holds everything up to ``position``: forget it. Of another epoch or behind us: nothing."""
         self._file.run(lambda connection: lanes.ack(connection, epoch, lane, position))
 
-    def welcome(self, epoch: int, positions: dict[Lane, int]) -> bool:
-        """What the cloud holds. False where it cannot be right (it lies beyond what we numbered, or the cloud has
-        lost what it had acknowledged): a new epoch began then, and ``hello`` must be said again."""
-        return self._with_room(lambda connection: lanes.welcome(connection, epoch, positions, self._entropy()))
+    def welcome(self, epoch: int, positions: dict[Lane, int], sure: bool = True) -> Verdict:
+        """What the cloud holds. Where it lies beyond what we numbered, or (when ``sure``) behind what it had
+        acknowledged, a new epoch has begun, and ``hello`` must be said again."""
+        return self._with_room(lambda c: lanes.welcome(c, epoch, positions, self._entropy(), sure))
 
     def age_into_backlog(self, older_than_us: int) -> int:
         """What has lain without a number longer than that belongs to the backlog from now on; the latest state of
@@ -152,6 +152,18 @@ class Outbox:
     def counters(self) -> dict[str, int]:
         """Totals since the file was made: ``thinned`` readings, ``uploads_refused``, ``uploads_vanished``, …"""
         return self._file.run(lambda connection: dict(connection.execute("SELECT name, value FROM counter").fetchall()))
+
+    def fresh_alarms(self, after: int) -> list[tuple[int, bytes]]:
+        """Rows of the alarm lane that have no number, and their records, from beyond the row ``after`` on."""
+        return self._file.run(lambda connection: lanes.fresh_alarms(connection, after))
+
+    def plain_mark(self) -> int:
+        """The last row of ``alarm`` that was published as plain JSON."""
+        return self._file.run(lambda connection: lanes.plain_mark(connection))
+
+    def set_plain_mark(self, row: int) -> None:
+        """Keep it."""
+        self._with_room(lambda connection: lanes.set_plain_mark(connection, row))
 
     def transact(self, work: Callable[[sqlite3.Connection], object]) -> None:
         """Run ``work`` in a transaction of its own (the queue of uploads lives in the same file)."""

@@ -17,7 +17,7 @@ _NAME: Final = re.compile(r"[0-9a-f]{64}")
 _PARTIAL: Final = ".partial-"
 _CHUNK: Final = 1 << 20
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 
 class EvidenceError(ValueError):
@@ -110,7 +110,7 @@ class EvidenceFiles:
             path.unlink(missing_ok=True)
             total -= size
             self.evicted += 1
-            log.warning("evidence evicted", sha256=path.name, bytes=size, limit=self.max_bytes)
+            _log.warning("evidence.evicted", sha256=path.name, bytes=size, limit=self.max_bytes)
 
 
 def _write(target: Path, data: bytes | Path) -> str:

@@ -1,0 +1,205 @@
+"""The node's side of the conversation in ``contract.messages``: between the outbox and whatever carries messages.
+
+It knows nothing of MQTT: messages come in by ``receive`` and go out by ``outgoing``. Any message may be lost, doubled
+or late in either direction; every record still arrives, once, in the order of its lane.
+"""
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Final
+
+import structlog
+
+from contract.messages import Ack, Hello, Welcome
+from contract.records import Lane
+from contract.wire import WireError, decode_down, encode
+from edge.delivery.lanes import NumberedBatch, Verdict
+from edge.delivery.outbox import Outbox
+from edge.delivery.window import ORDER, Flight, Window
+
+FRESH_US: Final = 30_000_000
+"""What has lain longer without being sent is history and belongs to the backlog."""
+LINGER_S: Final = 0.2
+"""Live readings are gathered for so long: each batch costs an fsync. The first one after a pause goes at once."""
+_MAX_RECORDS: Final = 1000
+_NEW_BATCHES: Final = 4
+"""Numbered in one go before what came in is looked at again."""
+_AGE_S: Final = 1.0
+_HELLO_S: Final = (1.0, 30.0)
+_DOUBT_S: Final = 2.0
+_DOUBTS: Final = 3
+
+_log = structlog.get_logger()
+
+
+class State(Enum):
+    """Where the conversation stands."""
+
+    SILENT = "silent"
+    GREETING = "greeting"
+    TALKING = "talking"
+
+
+class Conversation:
+    """Says ``Hello``, sends what waits, and hears what the database holds.
+
+    Args:
+        outbox: where the records lie.
+        clock: wall clock, microseconds: the times in the messages.
+        software: what ``Hello`` names.
+    """
+
+    def __init__(self, outbox: Outbox, clock: Callable[[], int], software: str = "") -> None:
+        self.state = State.SILENT
+        self.window = Window()
+        self.delivered = 0
+        """Records acknowledged since the start."""
+        self._outbox = outbox
+        self._clock = clock
+        self._software = software
+        self._epoch = 0
+        self._acked: dict[Lane, int] = {}
+        self._payloads: dict[tuple[Lane, int], bytes] = {}
+        self._hello_due = 0.0
+        self._hello_pause = _HELLO_S[0]
+        self._sure = False
+        self._doubts = 0
+        self._live_due = 0.0
+        self._age_due = 0.0
+        self._more = False
+
+    def connected(self, now: float) -> None:
+        """Messages can be carried from now on. ``now`` is monotonic, in seconds, here and everywhere below."""
+        self._sure = False
+        self._greet(now)
+
+    def disconnected(self) -> None:
+        """They cannot any more. What is under way stays in the outbox."""
+        self.state = State.SILENT
+
+    def receive(self, payload: bytes, now: float) -> None:
+        """A message on ``ack``. One that makes no sense is logged and dropped."""
+        try:
+            message = decode_down(payload)
+        except WireError as error:
+            _log.warning("uplink.message_refused", reason=str(error))
+            return
+        if message.epoch != self._epoch:
+            return
+        if isinstance(message, Welcome) and self.state is State.GREETING:
+            self._welcome(message, now)
+        elif isinstance(message, Ack) and self.state is State.TALKING:
+            self._ack(message, now)
+
+    def outgoing(self, now: float) -> Iterator[bytes]:
+        """The messages to be sent now, most urgent first; send each before asking for the next."""
+        if self.state is State.GREETING and now >= self._hello_due:
+            self._hello_due = now + self._hello_pause
+            self._hello_pause = min(self._hello_pause * 2, _HELLO_S[1])
+            yield encode(self._hello())
+        if self.state is not State.TALKING:
+            return
+        self._age(now)
+        yield from self._due(now)
+        for _ in range(_NEW_BATCHES):
+            if not any(self._number(lane, now) for lane in ORDER):
+                self._more = False
+                return
+            yield from self._due(now)
+        self._more = True
+
+    def deadline(self, now: float) -> float | None:
+        """When ``outgoing`` should be asked although nothing came in and nothing was appended."""
+        if self.state is State.GREETING:
+            return self._hello_due
+        if self.state is State.SILENT:
+            return None
+        if self._more:
+            return now
+        return min((due for due in (self.window.deadline(), self._live_due) if due and due > now), default=None)
+
+    def _hello(self) -> Hello:
+        self._epoch = self._outbox.epoch
+        return Hello(epoch=self._epoch, last=self._outbox.last(), time=self._clock(), software=self._software)
+
+    def _greet(self, now: float, after: float = 0.0) -> None:
+        self.state = State.GREETING
+        self._hello_due = now + after
+        self._hello_pause = _HELLO_S[0]
+
+    def _welcome(self, message: Welcome, now: float) -> None:
+        verdict = self._outbox.welcome(message.epoch, message.positions, self._sure)
+        if verdict is not Verdict.GOOD:
+            doubted = verdict is Verdict.BEHIND and not self._sure
+            _log.warning("outbox.position_" + verdict.value, positions=message.positions, new_epoch=not doubted)
+            self._sure = doubted
+            self._greet(now, _DOUBT_S if doubted else 0.0)
+            return
+        self._sure = False
+        self._doubts = 0
+        self.window.restart(message.credit)
+        self._payloads.clear()
+        self._acked = {lane: message.positions.get(lane, 0) for lane in ORDER}
+        self._outbox.age_into_backlog(FRESH_US)
+        for lane in ORDER:
+            self._load(lane)
+        self.state = State.TALKING
+        self._live_due = now
+
+    def _ack(self, message: Ack, now: float) -> None:
+        self.window.offer(message.credit)
+        lane, before = message.lane, self._acked[message.lane]
+        if message.position < before:
+            self._doubt(now)
+            return
+        if message.position > before:
+            self._outbox.ack(message.epoch, lane, message.position)
+            self._acked[lane] = message.position
+            self.delivered += message.position - before
+            self._doubts = 0
+        if not self.window.acknowledge(lane, message.position, message.expected, now):
+            self.window.lanes[lane].flights.clear()
+            self._load(lane)
+        held = {flight.first for flight in self.window.lanes[lane].flights}
+        for key in [key for key in self._payloads if key[0] is lane and key[1] not in held]:
+            del self._payloads[key]
+
+    def _doubt(self, now: float) -> None:
+        """The cloud speaks of less than it has acknowledged. Once or twice that is a message come late."""
+        self._doubts += 1
+        if self._doubts >= _DOUBTS:
+            self._doubts = 0
+            self._greet(now)
+
+    def _due(self, now: float) -> Iterator[bytes]:
+        while found := self.window.next(now):
+            lane, flight = found
+            yield self._payloads[lane, flight.first]
+
+    def _age(self, now: float) -> None:
+        if now < self._age_due:
+            return
+        self._age_due = now + _AGE_S
+        ages = (self._outbox.oldest_age(Lane.ALARM), self._outbox.oldest_age(Lane.LIVE))
+        if any(age is not None and age > FRESH_US for age in ages):
+            self._outbox.age_into_backlog(FRESH_US)
+
+    def _number(self, lane: Lane, now: float) -> bool:
+        """Put the next records of a lane into a batch, where they may be sent at once; whether there were any."""
+        room = 0 if lane is Lane.LIVE and now < self._live_due else self.window.room(lane)
+        batch = self._outbox.number(lane, _MAX_RECORDS, room) if room else None
+        if batch is None:
+            return False
+        self._take(batch)
+        if lane is Lane.LIVE:
+            self._live_due = now + LINGER_S
+        return True
+
+    def _load(self, lane: Lane) -> None:
+        for batch in self._outbox.unacked(lane, self._acked[lane]):
+            self._take(batch)
+
+    def _take(self, batch: NumberedBatch) -> None:
+        payload = encode(batch.message(self._clock()))
+        self._payloads[batch.lane, batch.first] = payload
+        self.window.add(batch.lane, [Flight(batch.first, batch.last, len(payload))])
