@@ -4,6 +4,7 @@ Each part binds a Unix datagram socket in the run folder under its own name. A n
 busy is dropped and counted: whoever is woken looks at the frame slots or the outbox, and each of them polls as well.
 """
 
+import select
 import socket
 from pathlib import Path
 
@@ -70,13 +71,13 @@ class Notices:
 
     def receive(self, timeout_s: float) -> Notice | None:
         """The next notice, waiting up to ``timeout_s`` seconds; None where there was none or it made no sense."""
-        self._socket.settimeout(timeout_s if timeout_s > 0 else 0.0)
         try:
+            # The socket itself stays non-blocking: another thread may be sending on it meanwhile.
+            if not select.select([self._socket], [], [], max(timeout_s, 0.0))[0]:
+                return None
             return _decoder.decode(self._socket.recv(4096))
-        except (TimeoutError, BlockingIOError, msgspec.DecodeError):
+        except (BlockingIOError, msgspec.DecodeError):
             return None
-        finally:
-            self._socket.setblocking(False)
 
     def fileno(self) -> int:
         """For ``selectors``: ready to read when a notice lies in the mailbox."""
