@@ -45,6 +45,10 @@ class Engine(Protocol):
     def model(self) -> ModelRef:
         """Which release this is, with its artefact's hash."""
 
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """Every label the release knows, with the score from which on it is believed."""
+
     def detect(self, image: Bgr, slack: float = 1.0) -> list[Detection]:
         """What is in the picture, best first.
 
@@ -131,7 +135,7 @@ class OnnxEngine:
             )
         self._path = folder / artefact.file
         self._labels = manifest.labels
-        self._thresholds = np.array([manifest.thresholds[label] for label in manifest.labels], np.float32)
+        self._limits = np.array([manifest.thresholds[label] for label in manifest.labels], np.float32)
         self._model = ModelRef(name=manifest.name, version=manifest.version, sha256=artefact.sha256)
         _check_input(self._path, manifest.input)
         self._session = _open_session(self._path, _read_checked(self._path, artefact), threads)
@@ -148,6 +152,11 @@ class OnnxEngine:
     def model(self) -> ModelRef:
         """Which release this is."""
         return self._model
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """See ``Engine.thresholds``."""
+        return dict(zip(self._labels, self._limits.tolist(), strict=True))
 
     def detect(self, image: Bgr, slack: float = 1.0) -> list[Detection]:
         """See ``Engine.detect``."""
@@ -186,14 +195,14 @@ class OnnxEngine:
         if rows.ndim != 2 or rows.shape[1] != 6 or not np.isfinite(rows).all():
             what = f"shape {rows.shape}" if rows.ndim != 2 or rows.shape[1] != 6 else "numbers that are not finite"
             raise EngineError(f"{self._path}: output {self._output!r} has {what}; needed are finite rows of [N, 6]")
-        rows = rows[rows[:, 4] >= self._thresholds.min() * slack]
+        rows = rows[rows[:, 4] >= self._limits.min() * slack]
         classes = rows[:, 5].astype(np.int64)
         if classes.size and not (classes.min() >= 0 and classes.max() < len(self._labels)):
             raise EngineError(
                 f"{self._path}: output {self._output!r} names class {classes.max()}; the manifest has "
                 f"{len(self._labels)} labels"
             )
-        sure = rows[:, 4] >= self._thresholds[classes] * slack
+        sure = rows[:, 4] >= self._limits[classes] * slack
         rows, classes = rows[sure], classes[sure]
         boxes = spot.to_picture(rows[:, :4])
         visible = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
