@@ -1,0 +1,140 @@
+"""How each detector of the zoo is made: its labels, its pictures and their shares, its pace, its words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.manifest import DataSet
+from models.workshop.card import Prose
+from models.workshop.data import Picture, read_set
+from models.workshop.release import Origin
+
+BASE_NOTICE = (
+    "Training started from YOLOX-nano COCO weights, Copyright (c) 2021-2022 Megvii Inc., Apache License 2.0 "
+    "(https://github.com/Megvii-BaseDetection/YOLOX); they were changed: RGB input, ReLU, no objectness branch, "
+    "other classes, other training."
+)
+DRAWN = "drawn by Vedette (vedette.drawn)"
+
+
+NO_PROSE = Prose("", "", ())
+
+
+@dataclass(frozen=True)
+class Portion:
+    """A set (a folder of the data folder, or of the work folder where `made`), of it the sources whose names begin with
+    `source`, and the share of the training that they get."""
+
+    folder: str
+    source: str
+    share: float
+    made: bool = False
+
+    def pictures(self, data: Path, work: Path) -> tuple[Picture, ...]:
+        """The training pictures. Raises `FileNotFoundError` without the set, `ValueError` when it is empty."""
+        folder = (work if self.made else data) / self.folder
+        found = tuple(p for p in read_set(folder, "train") if p.source.startswith(self.source))
+        if not found:
+            raise ValueError(f"{folder}: no training picture of source '{self.source}'")
+        return found
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a detector. `steps` of `batch` pictures at learning rate `rate`; size in pixels."""
+
+    name: str
+    labels: tuple[str, ...]
+    portions: tuple[Portion, ...]
+    steps: int
+    rate: float
+    batch: int = 32
+    size: tuple[int, int] = (320, 320)
+    mosaics: float = 0.5
+    thresholds: tuple[tuple[str, float], ...] = ()
+    licence: str = "Apache-2.0"
+    prose: Prose = NO_PROSE
+
+    def origin(self, data: Path, work: Path) -> Origin:
+        """Data sets with their licences and the number of pictures used, and the notice."""
+        counted: dict[str, int] = {}
+        for portion in self.portions:
+            for picture in portion.pictures(data, work):
+                counted[picture.source] = counted.get(picture.source, 0) + 1
+        sets = tuple(
+            DataSet(name=source, licence=licence_of(source), images=count) for source, count in counted.items()
+        )
+        return Origin(sets, self.licence, BASE_NOTICE)
+
+
+LICENCES: Sequence[tuple[str, str]] = (
+    ("fire_smoke_sathurshan", "CC BY 4.0"),
+    ("continuous_fire_k1mo55", "CC BY 4.0"),
+    ("cctv_fire8_abonia", "CC BY 4.0"),
+    ("person1", "CC BY 4.0"),
+    ("personlike", "not stated; trained on, no picture shipped"),
+    ("taught-crowd", "ShanghaiTech B, research data, not stated; trained on, no picture shipped"),
+    ("shanghaitech", "research data, not stated; trained on, no picture shipped"),
+    ("taught-fire", "CC BY 4.0"),
+    ("taught-plate", "CC BY 4.0"),
+    ("license_plate", "CC BY 4.0"),
+    ("drawn", DRAWN),
+)
+
+
+def licence_of(source: str) -> str:
+    """The licence of a source, as the data folder's README states it."""
+    return next((licence for begin, licence in LICENCES if source.startswith(begin)), "not stated")
+
+
+TEACH = (
+    Portion("fire", "", 0.35),
+    Portion("person", "person1", 0.15),
+    Portion("person", "personlike", 0.20),
+    Portion("crowd", "", 0.15),
+    Portion("plate", "license", 0.15),
+)
+"""What the ReLU base network sees while the published network teaches it."""
+TEACH_STEPS = 400
+TEACH_RATE = 2e-3
+
+RECIPES = {
+    "fire": Recipe(
+        name="fire",
+        labels=("fire", "smoke"),
+        portions=(
+            Portion("fire", "cctv", 0.20),
+            Portion("fire", "fire_smoke", 0.37),
+            Portion("fire", "continuous", 0.27),
+            Portion("drawn", "drawn", 0.07, made=True),
+            Portion("person", "", 0.03),
+            Portion("crowd", "shanghaitech-B", 0.02),
+            Portion("plate", "license", 0.04),
+        ),
+        steps=1250,
+        rate=2e-3,
+    ),
+    "person": Recipe(
+        name="person",
+        labels=("person",),
+        portions=(
+            Portion("person", "person1", 0.40),
+            Portion("person", "personlike", 0.22),
+            Portion("taught/crowd", "taught", 0.18, made=True),
+            Portion("taught/fire", "taught", 0.07, made=True),
+            Portion("taught/plate", "taught", 0.07, made=True),
+            Portion("drawn", "drawn", 0.06, made=True),
+        ),
+        steps=1000,
+        rate=1.5e-3,
+    ),
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of a detector. Raises `KeyError` naming the known ones."""
+    if name not in RECIPES:
+        raise KeyError(f"no recipe for detector '{name}'; known: {', '.join(RECIPES)}")
+    return RECIPES[name]

@@ -1,0 +1,153 @@
+"""The workshop's steps, one function each, in the order in which they are done.
+
+`prepare`, `teach_base`, `train_detector`, `export_detector`, `quantize_detector`, `release_detector`. They keep what
+they make in a work folder and go on where they stopped. The first four need the `train` extra, in an environment of
+its own; measuring and releasing run with what a box has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from contract.manifest import Manifest
+from models.workshop.card import write_card
+from models.workshop.data import Image, Picture, read_set, write_set
+from models.workshop.evaluate import Figure
+from models.workshop.golden import Detect, make_golden
+from models.workshop.recipes import TEACH, TEACH_RATE, TEACH_STEPS, Recipe, recipe
+from models.workshop.release import publish
+
+Log = Callable[[str], None]
+REFERENCE = "onnx-fp32"
+CALIBRATION = 300  # pictures
+
+
+class MissingExtraError(ImportError):
+    """A package of the `train` extra is not installed; the text says how to install it."""
+
+
+def _need(*packages: str) -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"{', '.join(missing)} not installed; make an environment for training: "
+            "python -m venv train && train/bin/pip install 'vedette[train]'"
+        )
+
+
+def start_weights(data: Path) -> Path:
+    """The published COCO weights that training starts from. Raises `FileNotFoundError`."""
+    found = sorted((data / "weights").glob("yolox_nano_coco*.onnx"))
+    if not found:
+        raise FileNotFoundError(f"{data / 'weights'}: no yolox_nano_coco*.onnx to start from")
+    return found[0]
+
+
+def prepare(data: Path, work: Path, log: Log) -> None:
+    """Write the sets that a teacher labels (people in streets, around fires, beside cars) into `work/taught`."""
+    _need("onnxruntime")
+    from models.workshop.teacher import CocoTeacher, taught
+
+    teacher = CocoTeacher(start_weights(data))
+    street = [p for p in read_set(data / "crowd", "train") if p.source == "shanghaitech-B"]
+    for name, pictures, crops in (
+        ("crowd", street, 3),
+        ("fire", read_set(data / "fire", "train")[::3], 1),
+        ("plate", read_set(data / "plate", "train"), 1),
+    ):
+        if not (work / "taught" / name / "labels.jsonl").is_file():
+            write_set(work / "taught" / name, list(taught(pictures, teacher.people, crops)), f"taught-{name}")
+            log(f"taught/{name}: written")
+
+
+def teach_base(data: Path, work: Path, log: Log) -> Path:
+    """The ReLU base network, distilled from the published one: `work/base.pt`."""
+    _need("torch", "onnx")
+    from models.workshop.feed import Share
+    from models.workshop.train import Plan, teach
+
+    shares = [Share(p.pictures(data, work), p.share) for p in TEACH]
+    plan = Plan(labels=(), steps=TEACH_STEPS, rate=TEACH_RATE, mosaics=0.4)
+    return teach(start_weights(data), shares, plan, work / "base.pt", log)
+
+
+def train_detector(name: str, data: Path, work: Path, log: Log) -> Path:
+    """Train a detector by its recipe, from `work/base.pt`: `work/<name>.pt`. Goes on from that file if it is there."""
+    _need("torch")
+    from models.workshop.feed import Share
+    from models.workshop.train import Plan, train
+
+    how = recipe(name)
+    shares = [Share(p.pictures(data, work), p.share) for p in how.portions]
+    plan = Plan(labels=how.labels, size=how.size, steps=how.steps, batch=how.batch, rate=how.rate, mosaics=how.mosaics)
+    return train(work / "base.pt", shares, plan, work / f"{name}.pt", log)
+
+
+def export_detector(name: str, work: Path, folder: Path) -> Path:
+    """The FP32 ONNX file of `work/<name>.pt`, in the release's folder: the reference for everything after it."""
+    _need("torch", "onnx")
+    from models.workshop.export import export
+
+    how = recipe(name)
+    return export(work / f"{name}.pt", how.labels, how.size, folder / f"{name}.onnx-fp32.onnx")
+
+
+def quantize_detector(name: str, data: Path, work: Path, folder: Path) -> dict[str, Path]:
+    """The INT8 artefacts, by target, beside the FP32 file; calibrated on training pictures in their training shares."""
+    _need("onnx", "onnxruntime")
+    from models.workshop.quantize import TARGETS, quantize
+
+    how = recipe(name)
+    pictures = calibration(how, data, work)
+    source = folder / f"{name}.onnx-fp32.onnx"
+    return {target: quantize(source, target, pictures, folder / f"{name}.{target}.onnx") for target in TARGETS}
+
+
+def calibration(how: Recipe, data: Path, work: Path) -> list[Picture]:
+    """Training pictures, evenly from each portion, as many of each as its share says."""
+    chosen: list[Picture] = []
+    for portion in how.portions:
+        pictures = portion.pictures(data, work)
+        count = max(1, round(CALIBRATION * portion.share))
+        chosen += pictures[:: max(1, len(pictures) // count)][:count]
+    return chosen
+
+
+def release_detector(
+    name: str,
+    version: str,
+    data: Path,
+    work: Path,
+    folder: Path,
+    detect: Detect,
+    golden: Sequence[tuple[str, Image]],
+    figures: Sequence[Figure],
+    created: str,
+) -> Manifest:
+    """Golden samples, manifest and card of a release.
+
+    `detect` is the FP32 reference at the recipe's thresholds; `golden` names pictures (HxWx3 BGR) that may ship;
+    `figures` is all that was measured; `created` an ISO 8601 date.
+    """
+    how = recipe(name)
+    thresholds: Mapping[str, float] = dict(how.thresholds)
+    samples = make_golden(folder, golden, dict(thresholds), detect)
+    files = {p.name.removeprefix(f"{name}.").removesuffix(".onnx"): p.name for p in sorted(folder.glob("*.onnx"))}
+    manifest = publish(
+        folder,
+        name,
+        version,
+        how.labels,
+        how.size,
+        thresholds,
+        files,
+        samples,
+        figures,
+        how.origin(data, work),
+        created,
+    )
+    write_card(folder, manifest, how.prose)
+    return manifest
