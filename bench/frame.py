@@ -89,13 +89,21 @@ def quartile_distance(values: Sequence[float]) -> float:
 def summarise(
     name: str, ours: Sequence[float], reference: Sequence[float], unit: str, about: dict[str, Any]
 ) -> list[Figure]:
-    """p50, p95 and p99 of ours, each beside the reference's, as ``name.p50`` and so on."""
-    found = []
-    for suffix, share in ((".p50", 0.50), (".p95", 0.95), (".p99", 0.99)):
-        mine = percentile(ours, share)
+    """The 50th, 95th and 99th percentile of ours, each beside the reference's, as ``name.p50`` and so on; under the bare
+    ``name`` stands the 99th, the one that is promised.
+
+    Raises:
+        BenchError: there is nothing to summarise.
+    """
+    if not ours:
+        raise BenchError(f"{name}: not a single measurement was made")
+    spread = quartile_distance(ours)
+
+    def figure(suffix: str, share: float) -> Figure:
         other = percentile(reference, share) if reference else None
-        found.append(Figure(name + suffix, mine, other, unit, len(ours), quartile_distance(ours), about))
-    return found
+        return Figure(name + suffix, percentile(ours, share), other, unit, len(ours), spread, about)
+
+    return [figure("", 0.99), figure(".p50", 0.50), figure(".p95", 0.95), figure(".p99", 0.99)]
 
 
 def _version(package: str) -> str:

@@ -99,6 +99,33 @@ def test_part_that_ends_while_starting_says_why(tmp_path: Path, stop: threading.
         keeper.start("shy", stop)
 
 
+def test_stalled_part_is_killed_and_comes_back(
+    tmp_path: Path, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vedette.up.keeper.SILENT_S", 1.0)
+    monkeypatch.setattr("vedette.up.keeper._ASK_S", 0.1)
+    beat = tmp_path / "beat"
+
+    class Beating(Script):
+        def ready(self) -> bool:
+            return beat.exists() and time.time() - beat.stat().st_mtime < 0.5
+
+    text = f"import pathlib, time\nwhile True: pathlib.Path({str(beat)!r}).touch(); time.sleep(0.05)"
+    keeper = Keeper([Beating("beating", text)], tmp_path)
+    keeper.start("beating", stop)
+    child = keeper.kept[0].child
+    assert child is not None
+    thread = keep_in_background(keeper, stop)
+    try:
+        os.kill(child.pid, signal.SIGSTOP)
+        wait_for(lambda: keeper.kept[0].restarts == 1 and keeper.kept[0].state is State.UP)
+        assert child.poll() == -signal.SIGKILL
+    finally:
+        stop.set()
+        thread.join()
+        keeper.stop()
+
+
 def test_stop_kills_what_does_not_end(tmp_path: Path, stop: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vedette.up.keeper.STOP_WITHIN_S", 0.3)
     deaf = (

@@ -28,9 +28,10 @@ def tap(
     import json as codec
 
     import paho.mqtt.client as mqtt
+    from paho.mqtt.enums import CallbackAPIVersion
 
     url, user, password = _broker(broker, username, password_file, data_dir)
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
     client.username_pw_set(user, password)
     if url.scheme == "mqtts":
         client.tls_set()
@@ -42,7 +43,7 @@ def tap(
         client.subscribe(topic)
 
     def on_message(_c: Any, _u: Any, message: mqtt.MQTTMessage) -> None:
-        decoded = decode(message.topic, message.payload)
+        decoded = decode(message.topic, bytes(message.payload))
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         if json:
             typer.echo(codec.dumps({"time": now, "topic": message.topic, "message": decoded}, ensure_ascii=False))

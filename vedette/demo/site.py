@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import yaml
 
 SITE: Final = "demo"
 NODE: Final = "box-1"
 DRAWN_NOTE: Final = "drawn by a program, not filmed"
-_DRAWN: Final = (("street", "fire", "Street, a fire breaks out"), ("square", "people", "Square, people pass"))
+_DRAWN: Final[tuple[tuple[str, Literal["fire", "people"], str], ...]] = (
+    ("street", "fire", "Street, a fire breaks out"),
+    ("square", "people", "Square, people pass"),
+)
 _DRAWN_SECONDS: Final = 40.0
 """Quiet first, then a fire that grows; the clip is played in a loop."""
 

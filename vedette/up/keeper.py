@@ -23,7 +23,10 @@ LONGEST_BACK_OFF_S: Final = 5.0
 DEATHS: Final = 5
 WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 15.0
+SILENT_S: Final = 12.0
+"""A part that runs and has not answered for so long is stalled: it is killed, and comes back like any dead one."""
 _LOOK_S: Final = 0.05
+_ASK_S: Final = 1.0
 
 
 class PartFailedError(RuntimeError):
@@ -50,6 +53,7 @@ class Kept:
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=DEATHS))
     restarts: int = 0
     start_at: float = 0.0
+    answered_at: float = 0.0
 
     def tail(self, lines: int = 12) -> str:
         """What it said last."""
@@ -109,6 +113,9 @@ class Keeper:
         Raises:
             PartFailedError: a part died ``DEATHS`` times within ``WITHIN_S`` seconds.
         """
+        askers = [threading.Thread(target=self._ask, args=(kept, stop), daemon=True) for kept in self.kept]
+        for asker in askers:
+            asker.start()
         while not stop.is_set():
             for kept in self.kept:
                 self._look(kept)
@@ -139,8 +146,21 @@ class Keeper:
                 self._relaunch(kept)
         elif kept.child is not None and (code := kept.child.poll()) is not None:
             self._note_death(kept, _spell(code), now)
-        elif kept.state is State.STARTING and kept.part.ready():
-            self._set(kept, State.UP)
+        elif kept.child is not None and now - kept.answered_at > self._patience_s(kept):
+            log.warning("part stalled", part=kept.part.name, silent_s=round(now - kept.answered_at))
+            kept.child.kill()
+
+    def _patience_s(self, kept: Kept) -> float:
+        return SILENT_S if kept.state is State.UP else self._ready_within_s
+
+    def _ask(self, kept: Kept, stop: threading.Event) -> None:
+        """In a thread of its own, since an answer may take seconds: whether the part does its work."""
+        while not stop.is_set():
+            if kept.state in (State.STARTING, State.UP) and kept.part.ready():
+                kept.answered_at = self._monotonic()
+                if kept.state is State.STARTING:
+                    self._set(kept, State.UP)
+            stop.wait(_ASK_S if kept.state is State.UP else _LOOK_S)
 
     def _note_death(self, kept: Kept, how: str, now: float) -> None:
         kept.deaths.append(now)
@@ -174,6 +194,7 @@ class Keeper:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C in the terminal is ours to pass on, in our order
             )
+        kept.answered_at = self._monotonic()
         self._set(kept, State.STARTING)
 
     def _set(self, kept: Kept, state: State) -> None:
