@@ -17,6 +17,7 @@ from tuf.api.exceptions import (
     DownloadError,
     DownloadHTTPError,
     DownloadLengthMismatchError,
+    LengthOrHashMismatchError,
     RepositoryError,
     SlowRetrievalError,
 )
@@ -196,7 +197,10 @@ class UpdateClient:
         if target is None:
             raise ReleaseError(f"{path} is not signed")
         if releases.find_cached_target(target, str(to)) is None:
-            releases.download_target(target, str(to))
+            try:
+                releases.download_target(target, str(to))
+            except (LengthOrHashMismatchError, DownloadLengthMismatchError) as error:
+                raise ReleaseError(f"{path} is not what was signed: {str(error).strip()}") from error
         return to
 
     def _check_room(self, name: str, slot: Slot, size: int) -> None:

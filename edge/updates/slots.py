@@ -182,13 +182,18 @@ class ModelSlots:
         self._notes.write_record(name, msgspec.structs.replace(record, trying=slot, tries=tries))
 
     def _try_engine(self, manifest: Manifest, folder: Path, build_engine: BuildEngine) -> Engine:
-        engine = build_engine(manifest, folder)
+        engine: Engine | None = None
         try:
+            engine = build_engine(manifest, folder)
             engine.warm_up()
             run_golden(manifest, folder, engine)
-        except BaseException:
-            engine.close()
-            raise
+        except BaseException as error:
+            if engine is not None:
+                engine.close()
+            if isinstance(error, ReleaseError | EngineError) or not isinstance(error, Exception):
+                raise
+            # Whatever a release makes an engine throw: it is the release that is at fault.
+            raise ReleaseError(f"{manifest.name} {manifest.version}: {type(error).__name__}: {error}") from error
         return engine
 
     def _refuse(self, name: str, slot: Slot, reason: str) -> Refused:

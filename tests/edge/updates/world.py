@@ -1,6 +1,7 @@
 """A cloud and a node on loopback: real repositories on disk, a real HTTP server, the real client."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,7 +35,7 @@ class Web:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 web.asked.append(self.path)
-                answer = web.wrong.get(self.path) or _file(tuf, self.path)
+                answer = web.wrong[self.path] if self.path in web.wrong else _file(tuf, self.path)
                 if callable(answer):
                     answer(self)
                     return
@@ -81,8 +82,6 @@ class World:
 
     def use_real_time(self) -> None:
         """Expiry is told by the machine's clock: repositories sign by it too."""
-        import time
-
         self.now = time.time_ns() // 1000
 
     def export_trust(self) -> None:
@@ -107,6 +106,11 @@ class World:
     def client(self) -> UpdateClient:
         """The node's client, as after a restart."""
         return UpdateClient(self.config, self.paths, lambda: self.now, self.fetcher)
+
+    def refused(self, name: str = "fire") -> str:
+        """Why the last offer was refused; empty where it was not."""
+        offer = self.notes.offer(name)
+        return offer.reason if offer is not None else ""
 
     def staged(self, version: str, name: str = "fire") -> bool:
         """Whether a release lies in its place."""
