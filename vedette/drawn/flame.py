@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +25,8 @@ LIGHT = np.array(
         [0.85, 1.30, 1.50],
     ]
 )
+
+LIGHT_TABLE = np.stack([np.interp(np.linspace(0, 1, 512), HEAT, LIGHT[:, c]) for c in range(3)], -1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -97,17 +100,35 @@ class Flame:
         return np.clip(total, 0, 1).astype(np.float32), (left, top)
 
     def paint(self, canvas: NDArray[np.float32], t: float, width: float, height: float) -> Box | None:
-        """Add the fire to a canvas of light (HxWx3, 0 to 1). Returns its box in pixels, or None if it is too small."""
+        """Add the fire, and the bloom it leaves on a lens, to a canvas of light (HxWx3, 0 to 1).
+
+        Returns its box in pixels, or None if it is too small to be seen.
+        """
         if width < 3 or height < 4:
             return None
         heat, (left, top) = self.heat(t, width, height, (canvas.shape[0], canvas.shape[1]))
         if not heat.size:
             return None
-        light = np.stack([np.interp(heat, HEAT, LIGHT[:, c]) for c in range(3)], -1).astype(np.float32)
+        light = LIGHT_TABLE[(heat * (len(LIGHT_TABLE) - 1)).astype(np.int32)]
         cover = np.clip((heat - 0.08) * 2.4, 0, 0.94)[..., None]
         patch = canvas[top : top + heat.shape[0], left : left + heat.shape[1]]
         patch[:] = patch * (1 - cover) + light
+        bloom(canvas, light, left, top, max(2.0, height * 0.10))
         return box_of(heat > 0.2, left, top)
+
+
+def bloom(canvas: NDArray[np.float32], light: NDArray[np.float32], left: int, top: int, spread: float) -> None:
+    """Add a blurred copy of a patch of light that lies at (`left`, `top`); it reaches out to three times `spread`."""
+    coarse = max(1, int(spread / 3))
+    edge = int(spread * 3 / coarse) + 1
+    small = cv2.resize(light, None, fx=1 / coarse, fy=1 / coarse, interpolation=cv2.INTER_AREA)
+    small = cv2.copyMakeBorder(small, edge, edge, edge, edge, cv2.BORDER_CONSTANT)
+    small = cv2.GaussianBlur(small, (0, 0), spread / coarse)
+    wide = np.asarray(cv2.resize(small, None, fx=coarse, fy=coarse, interpolation=cv2.INTER_LINEAR), np.float32)
+    x, y = left - edge * coarse, top - edge * coarse
+    x0, y0 = max(x, 0), max(y, 0)
+    x1, y1 = min(x + wide.shape[1], canvas.shape[1]), min(y + wide.shape[0], canvas.shape[0])
+    canvas[y0:y1, x0:x1] += 0.30 * wide[y0 - y : y1 - y, x0 - x : x1 - x]
 
 
 def box_of(mask: NDArray[np.bool_], left: float, top: float, scale: float = 1.0) -> Box | None:

@@ -32,7 +32,7 @@ def tile(rng: np.random.Generator, coarse: int = 4, octaves: int = 5) -> Field:
 
 def sample(field: Field, x: Field, y: Field) -> Field:
     """The repeating field at any coordinates (pixels), between pixels linearly."""
-    found = cv2.remap(field, x % PERIOD, y % PERIOD, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    found = cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     return np.asarray(found, np.float32)
 
 

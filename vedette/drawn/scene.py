@@ -18,6 +18,7 @@ Kind = Literal["fire", "quiet", "people"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 GROWTH = 14.0  # seconds from the first flame to the full fire
 WORD = "DRAWN"
+NOISE_ROOM = 64  # pixels by which the field of noise is larger than the picture
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class Scene:
         self.smoke = Smoke(rng, self.flame.x, foot - self.tall * 0.4, self.tall * 0.72)
         self.smoke_strength = float(rng.uniform(0.45, 1.0))
         self.flicker = float(rng.uniform(0, 0.03))
+        field = (height + NOISE_ROOM, width + NOISE_ROOM)
+        self.grain = rng.standard_normal((*field, 1), np.float32) + 0.5 * rng.standard_normal((*field, 3), np.float32)
+        y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+        self.vignette = (1 - 0.16 * (x * x + y * y)).astype(np.float32)[..., None]
 
     def grown(self, t: float) -> float:
         """How far the fire has grown at time `t`, 0 to 1."""
@@ -125,10 +130,7 @@ class Scene:
         light = np.array([1.0, 1.0, 1.0], np.float32) * (0.25 + 0.75 * self.backdrop.ambient)
         # Half of the smoke is behind the flames, half in front and higher up.
         smoke = self.smoke.paint(canvas, cover, light, lit)
-        flames = np.zeros_like(canvas)
         box = self.flame.paint(canvas, t, wide, high)
-        self.flame.paint(flames, t, wide, high)
-        canvas += 0.30 * cv2.GaussianBlur(flames, (0, 0), max(2.0, high * 0.10))
         if box is not None:
             marks.append(Mark("fire", box))
         if smoke is not None and (smoke[2] - smoke[0]) > 0.04 * self.width:
@@ -137,12 +139,13 @@ class Scene:
     def _expose(self, canvas: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
         """Light to pixels: gain, a soft shoulder, vignette, noise of the sensor, the word."""
         h, w = canvas.shape[:2]
-        y, x = np.ogrid[-1 : 1 : h * 1j, -1 : 1 : w * 1j]
-        light = canvas * (1 + self.flicker * rng.standard_normal()) * (1 - 0.16 * (x * x + y * y))[..., None]
-        light = np.where(light > 0.8, 0.8 + 0.2 * np.tanh((light - 0.8) / 0.2), light)
+        light = canvas * (self.vignette * np.float32(1 + self.flicker * rng.standard_normal()))
+        bright = light > 0.8
+        light[bright] = 0.8 + 0.2 * np.tanh((light[bright] - 0.8) / 0.2)
         dark = 1 - self.backdrop.ambient
-        grain = rng.standard_normal((h, w, 1), np.float32) * (0.008 + 0.012 * dark)
-        grain = grain + rng.standard_normal((h, w, 3), np.float32) * (0.004 + 0.008 * dark)
+        # The sensor's noise: one large field, laid at another place for every frame.
+        y0, x0 = rng.integers(0, NOISE_ROOM, 2)
+        grain = self.grain[y0 : y0 + h, x0 : x0 + w] * np.float32(0.008 + 0.013 * dark)
         image = np.clip((light + grain * np.sqrt(np.clip(light, 0.05, 1))) * 255, 0, 255).astype(np.uint8)
         return label(image)
 
