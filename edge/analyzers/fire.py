@@ -200,8 +200,9 @@ class FireAnalyzer:
         if not self._places:
             self._area = self._score = 0.0
             return []
-        sure = [place for place in self._places if self._convincing(place)]
-        if not sure or not seen:
+        fresh = [place for place in self._places if place.sightings[-1].look == self._look]
+        sure = [place for place in fresh if self._convincing(place)]
+        if not sure:
             return []
         self._quiet_s, self._first_area = 0.0, self._area
         self.event = Event(

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+import cv2
 import msgspec
 import structlog
 
@@ -72,6 +73,8 @@ def run(
         ids: names for events.
     """
     paths.make()
+    # OpenCV would take every core for a picture, and the cameras' decoders need them.
+    cv2.setNumThreads(config.threads)
     with ExitStack() as stack:
         vision = Vision(config, paths, stack, clock, monotonic, ids)
         vision.load()

@@ -61,12 +61,13 @@ class Tracker:
         self._numbers = 0
         self._time_s: float | None = None
 
-    def update(self, detections: Sequence[Detection], now_s: float) -> list[Detection]:
+    def update(self, detections: Sequence[Detection], now_s: float, threshold: float | None = None) -> list[Detection]:
         """Go on to the next frame.
 
         Args:
-            detections: of the frame, also those below ``sure``.
+            detections: of the frame, also those below the threshold.
             now_s: the frame's time in seconds; never lower than the one before.
+            threshold: score from which on a detection is sure; the settings' where left out.
 
         Returns:
             The same detections in the same order, with ``track`` set where the thing has been seen before.
@@ -75,8 +76,9 @@ class Tracker:
         self._time_s = now_s
         for track in self._tracks:
             track.motion.predict(step)
-        sure = [i for i, item in enumerate(detections) if item.score >= self._settings.sure]
-        unsure = [i for i, item in enumerate(detections) if item.score < self._settings.sure]
+        least = self._settings.sure if threshold is None else threshold
+        sure = [i for i, item in enumerate(detections) if item.score >= least]
+        unsure = [i for i, item in enumerate(detections) if item.score < least]
         pairs, free = self._match(detections, sure, self._tracks, self._settings.first_iou)
         visible = [track for track in free if not track.lost and track.number is not None]
         more, _ = self._match(detections, unsure, visible, self._settings.second_iou)

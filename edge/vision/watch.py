@@ -18,7 +18,7 @@ from edge.config import Camera
 from edge.vision.detectors import Result
 from edge.vision.motion import Background, Luma, evaluate, to_luma, worth_looking
 from edge.vision.picture import Bgr
-from edge.vision.tracker import Tracker, TrackerSettings
+from edge.vision.tracker import Tracker
 
 _SMOOTH: Final = 0.1
 
@@ -72,7 +72,7 @@ class CameraWatch:
         self._background: Background | None = None
         self._luma: Luma | None = None
         self._look_s = float("-inf")
-        self._tracker: Tracker | None = None
+        self._tracker = Tracker()
         self._fires: dict[str, FireAnalyzer] = {}
         self._crowd = CrowdAnalyzer(name, areas_of(camera), ids, opened)
         self._tamper = TamperAnalyzer(name, ids, left_open(opened, "tamper", name))
@@ -104,7 +104,7 @@ class CameraWatch:
         """Hand each detector's result to the analyzers. A detector that failed is not among them: to its analyzers
         the frame never was."""
         findings = Findings()
-        self.counts.looked_at += 1
+        self.counts.looked_at += 1 if results or not self.camera.detectors else 0
         for result in results.values():
             for label in BURNING:
                 if label in result.thresholds:
@@ -146,10 +146,8 @@ class CameraWatch:
     def _track(self, result: Result, now_s: float) -> list[Detection]:
         """Persons the release is sure of, and less sure ones that go on with a track."""
         sure = result.thresholds[PERSON]
-        if self._tracker is None:
-            self._tracker = Tracker(TrackerSettings(sure=sure))
         persons = [item for item in result.detections if item.label == PERSON]
-        tracked = self._tracker.update(persons, now_s)
+        tracked = self._tracker.update(persons, now_s, sure)
         return [item for item in tracked if item.score >= sure or item.track is not None]
 
 
