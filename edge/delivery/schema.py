@@ -62,7 +62,8 @@ CREATE TABLE upload (
 ) WITHOUT ROWID;
 """
 
-_FILE_ERRORS: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_BAD_READS: Final = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS)
 _WAL_KEPT: Final = 4 << 20
 
 
@@ -75,9 +76,9 @@ class OutboxFullError(OutboxError):
 
 
 def damaged(error: sqlite3.Error) -> bool:
-    """Whether the error says that the file itself is broken."""
+    """Whether the error says that the file itself is broken, or the disk below it."""
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _FILE_ERRORS
+    return code is not None and (code & 0xFF in _DAMAGE or code in _BAD_READS)
 
 
 def full(error: sqlite3.Error) -> bool:

@@ -13,7 +13,7 @@ from contract.wire import WireError, decode_record, encode_record
 
 SPANS_US: Final = (60_000_000, 3_600_000_000, 86_400_000_000)
 """A minute, an hour, a day."""
-CHUNK: Final = 5_000
+CHUNK: Final = 2_000
 _WORST: Final = (Quality.GOOD, Quality.UNCERTAIN, Quality.BAD)
 
 
@@ -108,6 +108,7 @@ def _thin_rows(connection: sqlite3.Connection, rows: list[tuple[int, bytes]], sp
             continue
         groups.setdefault(key, []).append((row, record))
     gone: list[int] = []
+    summaries: list[tuple[bytes, int]] = []
     thinned = 0
     for members in groups.values():
         if len(members) < 2:
@@ -115,10 +116,10 @@ def _thin_rows(connection: sqlite3.Connection, rows: list[tuple[int, bytes]], sp
         numbers = [record for _, record in members if isinstance(record, Reading | Summary)]
         if numbers:
             thinned += sum(isinstance(record, Reading) for record in numbers)
-            body = encode_record(merge(numbers))
-            connection.execute("UPDATE live SET body = ? WHERE id = ?", (body, members[-1][0]))
+            summaries.append((encode_record(merge(numbers)), members[-1][0]))
         gone += [row for row, _ in members[:-1]]
-    _forget(connection, gone, thinned)
+    _forget(connection, gone, thinned)  # first: a summary is larger than a reading
+    connection.executemany("UPDATE live SET body = ? WHERE id = ?", summaries)
     return len(gone)
 
 

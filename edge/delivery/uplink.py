@@ -118,6 +118,7 @@ class Uplink:
         """Say that the node goes offline by intent, and disconnect."""
         if self.connected:
             self._state(online=False)
+            self.connected = False
             self._client.disconnect()
         for _ in range(_FAREWELLS):
             if (sock := self._client.socket()) is None:
