@@ -1,0 +1,5 @@
+"""Runs rules over journal entries: a pure function of state and entries."""
+
+from rules.engine.engine import Engine, SnapshotError
+
+__all__ = ["Engine", "SnapshotError"]

@@ -1,0 +1,282 @@
+"""The engine: journal entries in, signals out.
+
+Pure and deterministic: no clock, no randomness, no I/O. Time is the highest time among the entries so far; ticks are
+entries too. Two engines with the same rules and the same entries say the same, and so does one that was stopped
+anywhere in between and went on from its snapshot.
+"""
+
+from heapq import heappop, heappush
+from typing import Any, Final
+
+from contract.records import Event, Health, Lane, Phase, Reading
+from rules.durations import MINUTE, SECOND
+from rules.engine.episode import Row, step
+from rules.engine.fault import cleared, fault_raised
+from rules.engine.index import Feed, tables
+from rules.engine.revisions import Revisions
+from rules.engine.snapshot import RuleState, Snapshot, SnapshotError, decode_snapshot, encode_snapshot
+from rules.entry import Entry, RecordEntry, TickEntry
+from rules.language import Rule, RuleSet
+from rules.signal import Signal
+from rules.signals.occurrences import Absent
+from rules.signals.window import Sample, Window
+from rules.streams import Item, is_open, parts_of
+
+__all__ = ["Engine", "SnapshotError"]
+
+GAP: Final = 10 * SECOND
+"""Ticks come once a second; when time jumps by more, nobody was listening, and silence in it proves nothing."""
+RETRY: Final = MINUTE
+"""So long a rule that threw is left alone for that key before it is tried again."""
+CALM: Final = 10 * MINUTE
+"""After so long without another fault, the fault is over."""
+MOST_KEYS: Final = 100_000
+"""So many keys one rule remembers; more are refused, with a rule-fault."""
+
+
+class _State:
+    """One key of one rule."""
+
+    __slots__ = ("queued", "row", "windows")
+
+    def __init__(self, row: Row, windows: list[Window]) -> None:
+        self.row = row
+        self.windows = windows
+        self.queued = 0
+        """Time of the key's entry in the queue that comes first; 0 where it has none."""
+
+
+class Engine:
+    """Runs a set of rules.
+
+    Args:
+        rules: what to run.
+        state: what ``snapshot`` gave; None begins with nothing. A rule whose wording has changed since keeps its
+            episodes, and those of its windows that are defined as before. Episodes of a rule that is gone are cleared.
+
+    Raises:
+        SnapshotError: ``state`` cannot be read.
+    """
+
+    def __init__(self, rules: RuleSet, state: bytes | None = None) -> None:
+        self.rules = rules
+        self.now = 0
+        self._listening = 0
+        self._tables = tables(rules)
+        self._readings = self._tables["reading"]
+        self._events = self._tables["event"]
+        self._heeds_health = any(
+            table.anything for stream, table in self._tables.items() if stream.startswith("health.")
+        )
+        self._keys: list[dict[str, _State]] = [{} for _ in rules]
+        self._queue: list[tuple[int, int, str]] = []
+        self._revisions = Revisions()
+        self._withdrawn: list[Signal] = []
+        if state is not None:
+            self._restore(decode_snapshot(state))
+
+    def apply(self, entry: Entry) -> list[Signal]:
+        """Take the next entry of the journal; returns what the rules say to it, in the order of the rules."""
+        if isinstance(entry, TickEntry):
+            return self._advance(entry.time) if entry.time > self.now else []
+        if entry.lane is Lane.BACKLOG:
+            return []
+        signals = self._advance(entry.time) if entry.time > self.now else []
+        record = entry.record
+        if isinstance(record, Reading):
+            for feed in self._readings.get(record.quantity):
+                self._offer(feed, entry, record.source, "", record, signals)
+        elif isinstance(record, Event):
+            if self._is_new(entry, record):
+                for feed in self._events.get(record.kind):
+                    self._offer(feed, entry, record.source, record.zone, record, signals)
+        elif isinstance(record, Health) and self._heeds_health:
+            for stream, who, item in parts_of(record):
+                for feed in self._tables[stream].anything:
+                    self._offer(feed, entry, who, "", item, signals)
+        return signals
+
+    def snapshot(self) -> bytes:
+        """The whole state; an engine made from it goes on exactly as this one would."""
+        states = {
+            rule.name: RuleState(
+                rule.wording,
+                {let.name: let.signature for let in rule.lets},
+                {key: (held.row, [window.dump() for window in held.windows]) for key, held in keys.items()},
+            )
+            for rule, keys in zip(self.rules, self._keys, strict=True)
+        }
+        return encode_snapshot(
+            Snapshot(now=self.now, listening=self._listening, revisions=self._revisions.dump(), rules=states)
+        )
+
+    @property
+    def keys(self) -> int:
+        """How many keys are remembered, over all rules."""
+        return sum(len(keys) for keys in self._keys)
+
+    def _is_new(self, entry: RecordEntry, event: Event) -> bool:
+        name = f"{entry.site}/{entry.node}/{event.id}"
+        return self._revisions.newer(name, event.revision, self.now, closes=event.phase is Phase.CLOSE)
+
+    def _advance(self, time: int) -> list[Signal]:
+        """Time passes: look at every key whose moment has come."""
+        if time - self.now > GAP:
+            self._listening = time
+        self.now = time
+        signals = [cleared(said, time) for said in self._withdrawn]
+        self._withdrawn = []
+        queue = self._queue
+        while queue and queue[0][0] <= time:
+            queued, number, key = heappop(queue)
+            state = self._keys[number].get(key)
+            if state is None or state.queued != queued:
+                continue
+            state.queued = 0
+            if 0 < state.row.due <= queued:
+                self._look(number, key, state, time, signals)
+            else:
+                self._enqueue(number, key, state)
+        return signals
+
+    def _offer(self, feed: Feed, entry: RecordEntry, source: str, zone: str, item: Item, signals: list[Signal]) -> None:
+        """Show an item to one rule's windows, and look at the condition where one of them took it."""
+        if feed.scope is not None and not feed.scope.holds(entry.site, entry.node, source, zone):
+            return
+        key = feed.key(entry.site, entry.node, source, zone)
+        keys = self._keys[feed.number]
+        state = keys.get(key)
+        if state is None:
+            state = _State(Row(entry.site, entry.node, source, zone), [let.make() for let in feed.rule.lets])
+        elif state.row.fault_until > self.now:
+            return
+        try:
+            taken = self._fill(feed, entry, source, item, state)
+        except Exception as error:  # noqa: BLE001  whatever one rule does must not stop the others
+            keys[key] = state
+            self._suspend(feed.number, key, state, error, signals)
+            return
+        if not taken:
+            return
+        if key not in keys:
+            if len(keys) >= MOST_KEYS:
+                self._refuse(feed.number, keys, signals)
+                return
+            keys[key] = state
+        self._look(feed.number, key, state, entry.time, signals)
+
+    def _fill(self, feed: Feed, entry: RecordEntry, source: str, item: Item, state: _State) -> bool:
+        whole = f"{entry.site}/{entry.node}/{source}" if source else f"{entry.site}/{entry.node}"
+        event = item.id if isinstance(item, Event) else ""
+        opened = is_open(item)
+        taken = False
+        for listener in feed.listeners:
+            tap, window = listener.tap, state.windows[listener.window]
+            matches = True
+            if isinstance(item, Reading) and item.quality not in tap.qualities:
+                if not isinstance(window, Absent):
+                    continue
+                matches = False
+            if matches and tap.where is not None and listener.fields is not None:
+                matches = tap.where.evaluate(listener.fields(item)) is True
+            value = tap.selector.value_of(item, tap.takes)
+            sample = Sample(entry.time, whole, value, matches, event, opened, tap.stage)
+            taken = window.update(sample, self.now) or taken
+        if taken:
+            state.row.named(whole, event, entry.time, is_open=opened)
+        return taken
+
+    def _look(self, number: int, key: str, state: _State, at: int, signals: list[Signal]) -> None:
+        """Ask the windows, step the episode, and plan when to look again."""
+        rule, row = self._rule(number), state.row
+        try:
+            signal = step(rule, row, self._values(rule, state), self.now, at)
+            due = min(
+                (time for window in state.windows if (time := window.due(self.now, self._listening)) is not None),
+                default=0,
+            )
+        except Exception as error:  # noqa: BLE001  whatever one rule does must not stop the others
+            self._suspend(number, key, state, error, signals)
+            return
+        if row.fault is not None and self.now >= row.fault_over:
+            signals.append(cleared(row.fault, self.now))
+            row.fault, row.fault_until, row.fault_over = None, 0, 0
+        if signal is not None:
+            signals.append(signal)
+        wake = row.wake(rule, self.now)
+        row.due = min(due, wake) if due and wake else due or wake
+        if row.due:
+            row.due = max(row.due, self.now + 1)
+            self._enqueue(number, key, state)
+        elif not row.raised and row.fault is None:
+            # Nothing is held and nothing can change by itself: the key is forgotten.
+            self._keys[number].pop(key, None)
+
+    def _values(self, rule: Rule, state: _State) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for let, window in zip(rule.lets, state.windows, strict=True):
+            value = window.value(self.now, self._listening)
+            if value is not None:
+                values[let.name] = value
+            if rule.known:
+                values[f"known.{let.name}"] = value is not None
+        return values
+
+    def _enqueue(self, number: int, key: str, state: _State) -> None:
+        """See to it that the key is looked at when due. An entry that comes too early only enqueues again, so that a
+        key has one entry however often its due time moves away."""
+        due = state.row.due
+        if due and (not state.queued or due < state.queued):
+            state.queued = due
+            heappush(self._queue, (due, number, key))
+
+    def _suspend(self, number: int, key: str, state: _State, error: Exception, signals: list[Signal]) -> None:
+        """Leave the rule alone for this key; what it has raised stays raised."""
+        row = state.row
+        if row.fault is None:
+            row.fault = fault_raised(self._rule(number), key, error, self.now)
+            signals.append(row.fault)
+        row.fault_until = row.due = self.now + RETRY
+        row.fault_over = self.now + CALM
+        self._enqueue(number, key, state)
+
+    def _refuse(self, number: int, keys: dict[str, _State], signals: list[Signal]) -> None:
+        rule = self._rule(number)
+        state = keys.setdefault("", _State(Row("", "", "", ""), [let.make() for let in rule.lets]))
+        if state.row.fault is None:
+            error = OverflowError(f"more than {MOST_KEYS} keys; give the rule a narrower scope or a wider key")
+            self._suspend(number, "", state, error, signals)
+
+    def _rule(self, number: int) -> Rule:
+        return self.rules.rules[number]
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        self.now, self._listening = snapshot.now, snapshot.listening
+        try:
+            self._revisions.load(snapshot.revisions)
+            for number, rule in enumerate(self.rules):
+                held = snapshot.rules.get(rule.name)
+                if held is not None:
+                    self._restore_rule(number, rule, held)
+        except (TypeError, ValueError, IndexError, KeyError) as error:
+            raise SnapshotError(f"rule state does not fit: {error}; start from an older one or from none") from error
+        names = {rule.name for rule in self.rules}
+        for name, held in snapshot.rules.items():
+            if name not in names:
+                for row, _ in held.keys.values():
+                    self._withdrawn += [said for said in (row.said if row.raised else None, row.fault) if said]
+
+    def _restore_rule(self, number: int, rule: Rule, held: RuleState) -> None:
+        places = {name: place for place, name in enumerate(held.windows)}
+        for key, (row, dumps) in held.keys.items():
+            windows = []
+            for let in rule.lets:
+                window = let.make()
+                if held.windows.get(let.name) == let.signature:
+                    window.load(dumps[places[let.name]])
+                windows.append(window)
+            if held.wording != rule.wording:
+                row.due = self.now + 1
+            state = _State(row, windows)
+            self._keys[number][key] = state
+            self._enqueue(number, key, state)
