@@ -56,7 +56,8 @@ class EvidenceStore(Protocol):
         """Bytes of a kept file; None where it is not kept."""
 
     def received(self, sha256: str, sender: str) -> int:
-        """Bytes of it that ``sender`` has uploaded so far."""
+        """Bytes of it that ``sender`` has uploaded so far. What was complete when the power went is kept here and now,
+        so that a node never takes an unchecked file for a kept one."""
 
     def upload(self, sha256: str, sender: str, offset: int, length: int) -> contextlib.AbstractContextManager[Upload]:
         """Go on with an upload; what was written stays when the context ends early.
@@ -111,11 +112,15 @@ class DiskStore:
         return None if path is None else path.stat().st_size
 
     def received(self, sha256: str, sender: str) -> int:
-        """Bytes of it that ``sender`` has uploaded so far."""
+        """Bytes of it that ``sender`` has uploaded so far. See ``EvidenceStore.received``."""
+        partial = self._partial(sha256, sender)
         try:
-            return self._partial(sha256, sender).stat().st_size
+            with partial.open("r+b") as file:
+                if _locked(file) and hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                    _DiskUpload(file, partial, self._kept(sha256)).finish()
+                return file.seek(0, os.SEEK_END)
         except FileNotFoundError:
-            return 0
+            return self.size(sha256) or 0
 
     @contextlib.contextmanager
     def upload(self, sha256: str, sender: str, offset: int, length: int) -> Iterator[_DiskUpload]:
@@ -126,10 +131,8 @@ class DiskStore:
             )
         partial = self._partial(sha256, sender)
         with partial.open("a+b") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise OffsetError(self.received(sha256, sender), "another request is uploading this file") from None
+            if not _locked(file):
+                raise OffsetError(file.seek(0, os.SEEK_END), "another request is uploading this file")
             stands = file.seek(0, os.SEEK_END)
             if stands > length:
                 file.truncate(0)
@@ -151,6 +154,15 @@ class DiskStore:
     def _partial(self, sha256: str, sender: str) -> Path:
         self._kept(sha256)
         return self.folder / "incoming" / f"{sender.replace('/', '.')}.{sha256}"
+
+
+def _locked(file: io.BufferedRandom) -> bool:
+    """Take the file for this request alone, until it is closed; False where another one has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _same_file(file: io.BufferedRandom, path: Path) -> bool:

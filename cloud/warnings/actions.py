@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 
@@ -25,6 +25,11 @@ class ActionKind(StrEnum):
 
 class UnknownWarningError(LookupError):
     """There is no warning of this id."""
+
+    @classmethod
+    def named(cls, warning: str) -> Self:
+        """The error about this id."""
+        return cls(f"there is no warning {warning!r}; GET /api/v1/warnings lists them")
 
 
 class ConflictError(Exception):
@@ -59,7 +64,7 @@ def act(connection: psycopg.Connection[Any], warning: str, deed: Act, now: Micro
     """
     before = table.lock(connection, [warning]).get(warning)
     if before is None:
-        raise UnknownWarningError(f"there is no warning {warning!r}; GET /api/v1/warnings lists them")
+        raise UnknownWarningError.named(warning)
     if deed.revision is not None and deed.revision != before.revision:
         raise ConflictError(
             f"warning {warning} has changed since (revision {before.revision}, you saw {deed.revision}); "

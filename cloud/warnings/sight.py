@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from cloud.warnings.moments import micros
+from cloud.store.times import micros
 from cloud.warnings.warning import NOTHING_SEEN, Seen
 from contract.detections import Detection
 from contract.records import ModelRef

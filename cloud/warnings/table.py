@@ -8,12 +8,11 @@ import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
+from cloud.store import feed
+from cloud.store.times import micros, moment
 from cloud.warnings.cap import Authority, Message
-from cloud.warnings.moments import micros, moment
 from cloud.warnings.warning import Seen, State, StepKind, Value, Warned
 from rules.signal import Severity, Signal, Text
-
-FEED_TOPIC: Final = "warning"
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +58,7 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(_UPSERT, [_row(warned) for warned in latest.values()])
         cursor.executemany(_STEP, [_step_row(step) for step in steps])
-        cursor.executemany(
-            "INSERT INTO feed (topic, key, body) VALUES (%s, %s, '{}')", [(FEED_TOPIC, name) for name in latest]
-        )
+    feed.write(connection, [("warning", name, {}) for name in latest])
 
 
 def applied(connection: psycopg.Connection[Any], fingerprints: Sequence[str]) -> set[str]:

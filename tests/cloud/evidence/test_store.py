@@ -29,7 +29,7 @@ def test_a_whole_file_is_kept_under_its_hash(store: DiskStore) -> None:
     assert path is not None
     assert path.read_bytes() == DATA
     assert store.size(NAME) == len(DATA)
-    assert store.received(NAME, "demo/gate") == 0
+    assert store.received(NAME, "demo/gate") == len(DATA)
 
 
 def test_an_upload_that_was_cut_goes_on_where_it_stopped(store: DiskStore) -> None:
@@ -86,3 +86,20 @@ def test_the_same_file_twice_is_kept_once(store: DiskStore) -> None:
 def test_only_a_hash_is_a_name(store: DiskStore, name: str) -> None:
     with pytest.raises(ValueError, match="64 hexadecimal digits"):
         store.local(name)
+
+
+def test_what_was_complete_when_the_power_went_is_kept_when_the_node_asks(store: DiskStore) -> None:
+    with store.upload(NAME, "demo/gate", 0, len(DATA)) as upload:
+        upload.write(DATA)
+    assert store.size(NAME) is None
+    assert store.received(NAME, "demo/gate") == len(DATA)
+    assert store.size(NAME) == len(DATA)
+
+
+def test_an_upload_that_claims_to_be_shorter_than_what_came_starts_again(store: DiskStore) -> None:
+    with store.upload(NAME, "demo/gate", 0, 2 * len(DATA)) as upload:
+        upload.write(DATA + b"more")
+    with pytest.raises(OffsetError) as caught, store.upload(NAME, "demo/gate", len(DATA), len(DATA)):
+        pass
+    assert caught.value.offset == 0
+    send(store, DATA)

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
+from cloud.store.times import moment
 from cloud.warnings import table
 from cloud.warnings.cap import Authority
 from cloud.warnings.lifecycle import apply
-from cloud.warnings.moments import moment
 from contract.detections import Detection
 from contract.records import ModelRef
 from rules.signal import Action, Severity, Signal
