@@ -54,9 +54,8 @@ def to_luma(picture: Bgr) -> Luma:
     """A frame at ``LUMA_WIDTH`` pixels, averaged, in grey."""
     height, width = picture.shape[:2]
     size = (LUMA_WIDTH, max(1, round(height * LUMA_WIDTH / width)))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    luma: Luma = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
-    return luma
+    luma = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(luma, np.uint8)
 
 
 def evaluate(
