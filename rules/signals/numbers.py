@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from rules.signals.panes import Panes
-from rules.signals.trend import Trend, trend_of
+from rules.signals.trend import Trend, settle, trend_with
 from rules.signals.window import Order, Sample, Value, Window
 
 TREND_PANES: Final = 20
@@ -75,11 +75,12 @@ class Greatest(Average):
 class _Trending(_Numbers):
     """Draws the trend through the means of ``TREND_PANES`` panes, anew only when a sample came or a pane ran out."""
 
-    __slots__ = ("_drawn", "_trend")
+    __slots__ = ("_drawn", "_settled", "_trend")
 
     def __init__(self, over: int) -> None:
         super().__init__(over, TREND_PANES)
         self._drawn = False
+        self._settled = settle([])
         self._trend: Trend | None = None
 
     def update(self, sample: Sample, now: int) -> bool:
@@ -97,9 +98,15 @@ class _Trending(_Numbers):
         if not self._drawn:
             points = self.panes.points()
             covered = bool(points) and (points[-1][0] - points[0][0]) * _LEAST_SHARE >= self.panes.span
-            self._trend = trend_of(points) if covered else None
+            self._trend = self._draw(points) if covered else None
             self._drawn = True
         return self._trend
+
+    def _draw(self, points: list[tuple[float, float]]) -> Trend | None:
+        newest = points.pop()
+        if points != self._settled.points:
+            self._settled = settle(points)
+        return trend_with(self._settled, newest)
 
     def load(self, raw: list[Any]) -> None:
         super().load(raw)

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from statistics import median
 from typing import Final
 
 MIN_POINTS: Final = 6
@@ -44,35 +43,76 @@ class Trend:
         return self.z < -Z_ONE_SIDED_5_PERCENT and self.slope < 0
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Points that stay as they are while the newest one still moves: what they have among themselves is kept."""
+
+    points: list[tuple[float, float]]
+    slopes: list[float]
+    """Of all pairs, sorted."""
+    score: int
+    """Mann-Kendall's S of all pairs."""
+
+
+def settle(points: list[tuple[float, float]]) -> Settled:
+    """All pairs among points in order of time; work grows with the square of their number."""
+    slopes: list[float] = []
+    score = 0
+    for place in range(1, len(points)):
+        score += _pairs(points[:place], points[place], slopes)
+    slopes.sort()
+    return Settled(points, slopes, score)
+
+
+def trend_with(settled: Settled, newest: tuple[float, float]) -> Trend | None:
+    """The trend of settled points and one after them; None for fewer than ``MIN_POINTS`` in all."""
+    if len(settled.points) + 1 < MIN_POINTS:
+        return None
+    slopes = settled.slopes.copy()
+    score = settled.score + _pairs(settled.points, newest, slopes)
+    if not slopes:
+        return None
+    slopes.sort()  # nearly sorted already, which takes little
+    slope = _middle(slopes)
+    origin, value = newest
+    levels = [value - slope * (time - origin) for time, value in settled.points]
+    levels.append(value)
+    levels.sort()
+    return Trend(origin, _middle(levels), slope, _z(score, [*(value for _, value in settled.points), value]))
+
+
 def trend_of(points: Sequence[tuple[float, float]]) -> Trend | None:
     """The trend of (time, value) points in order of time; None for fewer than ``MIN_POINTS``.
 
-    Work grows with the square of the number of points: meant for a few dozen.
+    Meant for a few dozen points.
     """
-    if len(points) < MIN_POINTS:
-        return None
-    slopes: list[float] = []
+    return trend_with(settle(list(points[:-1])), points[-1]) if points else None
+
+
+def _pairs(earlier: Sequence[tuple[float, float]], newest: tuple[float, float], slopes: list[float]) -> int:
+    """Add the slopes from each earlier point to the newest; returns how many rise less how many fall."""
+    now, level = newest
     score = 0
-    for later in range(1, len(points)):
-        time, value = points[later]
-        for earlier in range(later):
-            rise = value - points[earlier][1]
-            score += (rise > 0) - (rise < 0)
-            if time > points[earlier][0]:
-                slopes.append(rise / (time - points[earlier][0]))
-    if not slopes:
-        return None
-    slope = median(slopes)
-    origin = points[-1][0]
-    level = median(value - slope * (time - origin) for time, value in points)
-    return Trend(origin, level, slope, _z(score, [value for _, value in points]))
+    for time, value in earlier:
+        rise = level - value
+        score += (rise > 0) - (rise < 0)
+        if now > time:
+            slopes.append(rise / (now - time))
+    return score
+
+
+def _middle(values: Sequence[float]) -> float:
+    """Median of sorted values."""
+    half = len(values) // 2
+    return values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2
 
 
 def _z(score: int, values: Sequence[float]) -> float:
     """Mann-Kendall's standardised score, with the correction for continuity."""
     n = len(values)
-    ties = sum(t * (t - 1) * (2 * t + 5) for t in Counter(values).values() if t > 1)
-    variance = (n * (n - 1) * (2 * n + 5) - ties) / 18
+    variance = n * (n - 1) * (2 * n + 5)
+    if len(set(values)) < n:
+        variance -= sum(t * (t - 1) * (2 * t + 5) for t in Counter(values).values() if t > 1)
     if variance <= 0 or score == 0:
         return 0.0
-    return (score - (1 if score > 0 else -1)) / sqrt(variance)
+    return (score - (1 if score > 0 else -1)) / sqrt(variance / 18)
