@@ -3,14 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
 import structlog
 
-from contract.records import Reading, Record
-from edge.delivery.outbox import Outbox
+from contract.records import Event, Reading, Record
+from contract.wire import encode_record
+from edge.delivery.outbox import MAX_RECORD_BYTES, Outbox
 from edge.delivery.schema import OutboxError
 
 log = structlog.get_logger()
 
+_MANY: Final = 500
 MAX_WAITING: Final = 10_000
 """Records kept in memory while the outbox takes none; beyond that the oldest readings go, and are counted."""
 
@@ -33,7 +36,7 @@ class RecordDesk:
 
     def add(self, records: Sequence[Record]) -> None:
         """Keep the records for the next ``flush``."""
-        self._waiting += records
+        self._waiting += [_fitted(record) for record in records]
         if len(self._waiting) > MAX_WAITING:
             self._thin()
 
@@ -62,3 +65,17 @@ class RecordDesk:
                 continue
             kept.append(record)
         self._waiting = kept
+
+
+def _fitted(record: Record) -> Record:
+    """An event over a whole crowd can have more boxes than a message carries: the least sure ones stay behind, and
+    ``boxes_left_out`` says how many. What was counted stands in ``attrs`` and is not touched."""
+    if not isinstance(record, Event) or len(record.detections) < _MANY:
+        return record
+    boxes = sorted(record.detections, key=lambda item: -item.score)
+    event = record
+    while len(encode_record(event)) > MAX_RECORD_BYTES:
+        boxes = boxes[: len(boxes) * 3 // 4]
+        attrs = record.attrs | {"boxes_left_out": len(record.detections) - len(boxes)}
+        event = msgspec.structs.replace(record, detections=tuple(boxes), attrs=attrs)
+    return event

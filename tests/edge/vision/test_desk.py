@@ -1,0 +1,75 @@
+"""Nothing that was seen is dropped because a disk was full or a crowd was large."""
+
+from pathlib import Path
+
+import pytest
+
+from contract.detections import Detection
+from contract.records import Event, Phase, Reading
+from edge.delivery.outbox import Outbox
+from edge.delivery.schema import OutboxError
+from edge.vision import desk
+from edge.vision.desk import RecordDesk
+
+NOW = 1_800_000_000_000_000
+
+
+def crowd(persons: int) -> Event:
+    detections = tuple(Detection("person", i / persons, (0.1, 0.1, 0.2, 0.3), track=i) for i in range(persons))
+    return Event(
+        id="1",
+        kind="crowd",
+        phase=Phase.OPEN,
+        revision=1,
+        time=NOW,
+        started=NOW,
+        source="square",
+        detections=detections,
+        attrs={"persons": persons, "limit": 50},
+    )
+
+
+@pytest.fixture
+def outbox(tmp_path: Path):
+    outbox = Outbox(tmp_path / "outbox.sqlite", 10_000_000, lambda: NOW)
+    yield outbox
+    outbox.close()
+
+
+def test_delivery_is_woken_once_the_records_are_on_the_disk(outbox: Outbox):
+    kept: list[int] = []
+    records = RecordDesk(outbox, lambda: kept.append(len(outbox.open_events())))
+    records.add([crowd(3)])
+    assert records.flush()
+    assert records.flush()
+    assert kept == [1]
+
+
+def test_a_crowd_of_thousands_is_told_with_the_surest_boxes(outbox: Outbox):
+    records = RecordDesk(outbox, lambda: None)
+    records.add([crowd(5000)])
+    assert records.flush()
+    (event,) = outbox.open_events()
+    assert event.attrs["persons"] == 5000
+    assert event.attrs["boxes_left_out"] == 5000 - len(event.detections)
+    assert len(event.detections) > 500
+    assert min(item.score for item in event.detections) >= event.attrs["boxes_left_out"] / 5000
+
+
+def test_while_the_outbox_is_full_readings_go_before_any_event(outbox: Outbox, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(desk, "MAX_WAITING", 10)
+    append = outbox.append
+
+    def full(records: object) -> None:
+        raise OutboxError("outbox is full")
+
+    monkeypatch.setattr(outbox, "append", full)
+    records = RecordDesk(outbox, lambda: None)
+    records.add([crowd(3)])
+    for number in range(30):
+        records.add([Reading(time=NOW + number, source="square", quantity="person-count", value=3.0)])
+        assert not records.flush()
+    assert (records.dropped, records.problem) == (21, "outbox is full")
+    monkeypatch.setattr(outbox, "append", append)
+    assert records.flush()
+    assert [event.id for event in outbox.open_events()] == ["1"]
