@@ -18,13 +18,16 @@ from contract.wire import decode_record
 from edge.config import NodeConfig
 from edge.delivery.outbox import Outbox
 from edge.delivery.schema import OutboxError
-from edge.notices import ClipWanted, Notices, RecordsWaiting
+from edge.notices import ClipWanted, Notices, RecordsWaiting, ReleaseStaged
 from edge.paths import NodePaths
 from edge.sources.frames import FrameWriter
 from edge.supervisor.status import PartStatus, read_status
+from edge.updates.release import hash_file
+from edge.updates.state import Notes, Offer
 from edge.vision.engine import EngineError
 from edge.vision.process import Vision
 
+from ..updates.releases import write_release
 from .orange import write_orange_model
 
 START = 1_800_000_000_000_000
@@ -286,6 +289,47 @@ def test_records_wait_in_memory_while_the_outbox_takes_none(rig: Rig, monkeypatc
     monkeypatch.setattr(outbox, "append", append)
     rig.show(1.2, rig.burning)
     assert rig.events()[0].phase is Phase.OPEN
+
+
+def test_a_release_takes_over_between_two_frames_while_a_fire_burns(rig: Rig):
+    rig.show(3, rig.burning)
+    (opened,) = rig.events()
+    assert opened.model is not None
+    assert opened.model.version == "1.0.0"
+    folder = rig.paths.models / "fire" / "1.1.0"
+    write_release(folder, "1.1.0")
+    offer = Offer(version="1.1.0", sha256=hash_file(folder / "manifest.json"))
+    Notes(rig.paths.models).write_offer("fire", offer)
+    rig.delivery.send("vision", ReleaseStaged("fire", "1.1.0", str(folder)))
+    for _ in range(200):
+        rig.show(1.2, rig.burning)
+        if rig.detail()["models"][0]["version"] == "1.1.0":
+            break
+        # The release is tried in a thread of its own; the loop's sleep lets it.
+        rig.vision._hear(0.05)
+    assert rig.detail()["models"][0]["version"] == "1.1.0"
+    rig.show(25, rig.quiet)
+    closed = rig.events()[-1]
+    assert (closed.id, closed.phase) == (opened.id, Phase.CLOSE)
+    rig.restart()
+    rig.show(1.2, rig.quiet)
+    assert rig.detail()["models"][0]["version"] == "1.1.0"
+
+
+def test_a_release_that_sees_something_else_never_takes_over(rig: Rig):
+    folder = rig.paths.models / "fire" / "1.1.0"
+    write_release(folder, "1.1.0", expected=())
+    offer = Offer(version="1.1.0", sha256=hash_file(folder / "manifest.json"))
+    Notes(rig.paths.models).write_offer("fire", offer)
+    rig.delivery.send("vision", ReleaseStaged("fire", "1.1.0", str(folder)))
+    for _ in range(200):
+        rig.show(1.2, rig.quiet)
+        if rig.detail()["models"][0]["state"] == "refused":
+            break
+        rig.vision._hear(0.05)
+    (model,) = rig.detail()["models"]
+    assert (model["version"], model["state"], model["offered"]) == ("1.0.0", "refused", "1.1.0")
+    assert "golden/spot.png" in model["reason"]
 
 
 def test_the_beat_is_plain_json(rig: Rig):
