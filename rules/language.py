@@ -38,6 +38,8 @@ class Key(StrEnum):
 
     SOURCE = "source"
     ZONE = "zone"
+    SERIES = "series"
+    """One quantity of one source."""
     NODE = "node"
     SITE = "site"
     CITY = "city"

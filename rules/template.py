@@ -12,7 +12,7 @@ from rules.durations import SECOND, show_duration
 from rules.expression import Kind
 from rules.signal import Text
 
-PLACE_NAMES: Final = ("key", "site", "node", "source", "zone")
+PLACE_NAMES: Final = ("key", "site", "node", "source", "zone", "quantity")
 """Names every text may use besides the rule's own."""
 MISSING: Final = "–"
 """Stands where a name has no value."""

@@ -16,7 +16,7 @@ from rules.engine.index import Feed, tables
 from rules.engine.revisions import Revisions
 from rules.engine.snapshot import RuleState, Snapshot, SnapshotError, decode_snapshot, encode_snapshot
 from rules.entry import Entry, RecordEntry, TickEntry
-from rules.language import Rule, RuleSet
+from rules.language import Key, Rule, RuleSet
 from rules.signal import Signal
 from rules.signals.occurrences import Absent
 from rules.signals.window import Sample, Window
@@ -143,11 +143,12 @@ class Engine:
         """Show an item to one rule's windows, and look at the condition where one of them took it."""
         if feed.scope is not None and not feed.scope.holds(entry.site, entry.node, source, zone):
             return
-        key = feed.key(entry.site, entry.node, source, zone)
+        quantity = item.quantity if isinstance(item, Reading) else ""
+        key = feed.key(entry.site, entry.node, source, quantity if feed.rule.key is Key.SERIES else zone)
         keys = self._keys[feed.number]
         state = keys.get(key)
         if state is None:
-            state = _State(Row(entry.site, entry.node, source, zone), [let.make() for let in feed.rule.lets])
+            state = _State(Row(entry.site, entry.node, source, zone, quantity), [let.make() for let in feed.rule.lets])
         elif state.row.fault_until > self.now:
             return
         try:

@@ -31,6 +31,7 @@ class Row(msgspec.Struct):
     node: str
     source: str
     zone: str
+    quantity: str = ""
     pending: int = 0
     """Since when the condition holds without a break."""
     clearing: int = 0
@@ -151,7 +152,8 @@ def _note(row: Row, signal: Signal) -> Signal:
 
 
 def _signal(rule: Rule, row: Row, action: Action, case: Case, values: Mapping[str, Any], now: int) -> Signal:
-    words = {"site": row.site, "node": row.node, "source": row.source, "zone": row.zone, "key": key_of(rule, row)}
+    words: dict[str, Any] = {name: getattr(row, name) for name in ("site", "node", "source", "zone", "quantity")}
+    words["key"] = key_of(rule, row)
     words.update(values)
     decided = rule.clear if action is Action.CLEAR and rule.clear is not None else rule.when
     return Signal(
@@ -179,6 +181,7 @@ def key_of(rule: Rule, row: Row) -> str:
     parts = {
         "source": (row.site, row.node, row.source),
         "zone": (row.site, row.node, row.source, row.zone),
+        "series": (row.site, row.node, row.source, row.quantity),
         "node": (row.site, row.node),
         "site": (row.site,),
         "city": (),

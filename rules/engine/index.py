@@ -27,6 +27,7 @@ class Feed:
     listeners: tuple[Listener, ...]
     scope: Scope | None
     key: Callable[[str, str, str, str], str]
+    """Makes the key of site, node, source, and zone or quantity."""
 
 
 class Table:
@@ -72,6 +73,7 @@ def _feeds(rules: RuleSet, stream: str, name: str | None) -> tuple[Feed, ...]:
 _KEYS: dict[Key, Callable[[str, str, str, str], str]] = {
     Key.SOURCE: lambda site, node, source, zone: f"{site}/{node}/{source}" if source else f"{site}/{node}",
     Key.ZONE: lambda site, node, source, zone: "/".join(part for part in (site, node, source, zone) if part),
+    Key.SERIES: lambda site, node, source, quantity: "/".join(part for part in (site, node, source, quantity) if part),
     Key.NODE: lambda site, node, source, zone: f"{site}/{node}",
     Key.SITE: lambda site, node, source, zone: site,
     Key.CITY: lambda site, node, source, zone: "",

@@ -130,6 +130,7 @@ def test_events_of_two_nodes_are_two_even_with_one_id() -> None:
     [
         ("zone", ["site/n1/c1/gate", "site/n1/c2"]),
         ("source", ["site/n1/c1", "site/n1/c2"]),
+        ("series", ["site/n1/c1", "site/n1/c2"]),
         ("node", ["site/n1"]),
         ("site", ["site"]),
         ("city", [""]),
