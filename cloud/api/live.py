@@ -127,6 +127,8 @@ class Live:
                     await self._serve()
                 except (psycopg.Error, OSError) as error:
                     log.warning("feed lost", error=str(error).strip(), subscribers=len(self._subscribers))
+                except Exception:  # whatever it is: the next try may do, and nobody must miss an alarm by it
+                    log.exception("feed failed", subscribers=len(self._subscribers))
                 finally:
                     self._lose()
                 await asyncio.sleep(_RETRY_S)
@@ -147,6 +149,10 @@ class Live:
     def announce(self) -> None:
         """Tell every reader, in this and other processes, that something was committed. From any thread."""
         self._waker.announce()
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send something over the broker, such as a command to a node. From any thread."""
+        self._waker.publish(topic, payload)
 
     async def _serve(self) -> None:
         async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as connection:

@@ -6,10 +6,13 @@ from datetime import datetime
 from typing import Any, Final, Generic, LiteralString, TypeVar
 
 import psycopg
+import structlog
 from psycopg.rows import dict_row
 
 from cloud.api.shapes import EventShape, NodeShape, ReadingShape, StepShape, WarningShape
 from cloud.store.codes import LANES, QUALITIES
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -24,15 +27,24 @@ class Query(Generic[T]):
     shape: Callable[[Row], T]
 
     def run(self, connection: psycopg.Connection[Any]) -> list[T]:
-        """The shapes of all rows."""
+        """The shapes of all rows; one that makes no sense is logged and left out, and stops none of the others."""
         with connection.cursor(row_factory=dict_row) as cursor:
-            return [self.shape(row) for row in cursor.execute(self.statement, self.parameters)]
+            return self._shapes(cursor.execute(self.statement, self.parameters).fetchall())
 
     async def run_async(self, connection: psycopg.AsyncConnection[Any]) -> list[T]:
-        """The shapes of all rows."""
+        """As ``run``."""
         async with connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(self.statement, self.parameters)
-            return [self.shape(row) for row in await cursor.fetchall()]
+            return self._shapes(await cursor.fetchall())
+
+    def _shapes(self, rows: list[Row]) -> list[T]:
+        found = []
+        for row in rows:
+            try:
+                found.append(self.shape(row))
+            except (ValueError, TypeError, LookupError):
+                log.exception("row not understood", row={name: str(value)[:200] for name, value in row.items()})
+        return found
 
 
 def warnings(

@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud.settings import CloudSettings
 from cloud.store.feed import WAKE_TOPIC
+
+_MOST_QUEUED: Final = 1000
+"""Messages kept for a broker that is away."""
 
 
 class Waker:
@@ -25,6 +28,7 @@ class Waker:
         if settings.broker_tls:
             self._client.tls_set()
         self._client.reconnect_delay_set(1, 10)
+        self._client.max_queued_messages_set(_MOST_QUEUED)
         self._client.on_connect = self._subscribe
         self._client.on_message = lambda *_: self.wake()
 
@@ -63,6 +67,10 @@ class Waker:
         """Wake every reader, here and in other processes. From any thread."""
         self.wake()
         self._client.publish(WAKE_TOPIC, b"", qos=0)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send something to a topic with QoS 1; where the broker is away it goes out when it is back."""
+        self._client.publish(topic, payload, qos=1)
 
     def _subscribe(self, client: mqtt.Client, *_: Any) -> None:
         client.subscribe(WAKE_TOPIC, qos=0)

@@ -109,10 +109,11 @@ def _add_info(
     )
     info = ElementTree.SubElement(alert, "info")
     _add(info, "language", language)
-    for category in _categories(warned):
+    for category in _several(warned, "category", _CATEGORY, _CATEGORY_OF_KIND.get(warned.kind, "Safety")):
         _add(info, "category", category)
     _add(info, "event", warned.cap.get("event") or title)
-    _add(info, "responseType", "AllClear" if ended else "Assess")
+    for response in ["AllClear"] if ended else _several(warned, "response", _RESPONSE, "Assess"):
+        _add(info, "responseType", response)
     _add(info, "urgency", "Past" if ended else _known(warned.cap.get("urgency", "Immediate"), _URGENCY))
     _add(info, "severity", warned.severity)
     _add(info, "certainty", _known(warned.cap.get("certainty", "Observed"), _CERTAINTY))
@@ -139,9 +140,9 @@ def _add(parent: ElementTree.Element, name: str, text: str) -> None:
     ElementTree.SubElement(parent, name).text = _NOT_XML.sub("�", str(text))
 
 
-def _categories(warned: Warned) -> list[str]:
-    named = [word for word in re.split(r"[\s,]+", warned.cap.get("category", "")) if word in _CATEGORY]
-    return named or [_CATEGORY_OF_KIND.get(warned.kind, "Safety")]
+def _several(warned: Warned, field: str, known: tuple[str, ...], otherwise: str) -> list[str]:
+    named = [word for word in re.split(r"[\s,]+", warned.cap.get(field, "")) if word in known]
+    return named or [otherwise]
 
 
 def _known(value: str, known: tuple[str, ...]) -> str:
@@ -160,6 +161,7 @@ _STATUS: Final = ("Actual", "Exercise", "System", "Test", "Draft")
 _SCOPE: Final = ("Public", "Restricted", "Private")
 _URGENCY: Final = ("Immediate", "Expected", "Future", "Past", "Unknown")
 _CERTAINTY: Final = ("Observed", "Likely", "Possible", "Unlikely", "Unknown")
+_RESPONSE: Final = ("Shelter", "Evacuate", "Prepare", "Execute", "Avoid", "Monitor", "Assess", "AllClear", "None")
 _CATEGORY: Final = (
     "Geo",
     "Met",

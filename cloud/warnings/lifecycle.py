@@ -33,7 +33,8 @@ def apply(connection: psycopg.Connection[Any], signals: Sequence[Signal], now: M
     Args:
         connection: with a transaction open; it commits warnings, steps, CAP messages and feed rows, or none of them.
         signals: in the order of the journal (any order makes the same warnings).
-        now: the time of arrival, for ``changed``, the steps and ``sent``.
+        now: the wall clock's, for ``changed``, the steps and ``sent``: a message says when it went out, however old
+            the journal's entry is.
 
     Returns:
         Ids of the warnings that changed. After the commit, wake the readers of the feed.

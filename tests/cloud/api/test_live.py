@@ -190,3 +190,11 @@ def test_many_writers_lose_nothing(api: Api) -> None:
             wanted -= set(ids(next(messages)))
         for writer in writers:
             writer.join()
+
+
+def test_a_damaged_row_stops_none_of_the_others(api: Api) -> None:
+    raise_warning(api)
+    damaged = raise_warning(api, "demo/gate/yard")
+    api.database.execute("UPDATE warning SET content = '{}' WHERE id = %s", [damaged])
+    with follow(api) as messages:
+        assert ids(next(messages)) == [ID]

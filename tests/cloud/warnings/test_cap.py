@@ -38,7 +38,12 @@ def test_every_message_of_a_chain_is_valid(schema: etree.XMLSchema, kind: Messag
     schema.assertValid(etree.fromstring(message.xml.encode()))
 
 
-@given(st.text(), st.text(), st.text(), st.dictionaries(st.sampled_from(["category", "urgency", "event"]), st.text()))
+@given(
+    st.text(),
+    st.text(),
+    st.text(),
+    st.dictionaries(st.sampled_from(["category", "urgency", "event", "response"]), st.text()),
+)
 def test_no_text_breaks_the_document(
     schema: etree.XMLSchema, title: str, zh: str, key: str, cap: dict[str, str]
 ) -> None:
