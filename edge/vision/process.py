@@ -139,7 +139,8 @@ class Vision:
     def turn(self) -> None:
         """Once around the loop; sleeps where there is nothing to do."""
         if not self._look_at_next():
-            self._hear(min(POLL_S, max(0.001, self._scheduler.wait_s(self._monotonic()))))
+            # A camera that is due and has nothing new sends a notice when it has.
+            self._hear(min(POLL_S, self._scheduler.wait_s(self._monotonic())))
         else:
             self._hear(0.0)
         self._engines.settle()

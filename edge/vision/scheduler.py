@@ -35,8 +35,8 @@ class Scheduler:
         return tuple(camera for _, camera in sorted(ready))
 
     def wait_s(self, now_s: float) -> float:
-        """Until the next camera may be looked at; 0 where one may now, infinite where there is none."""
-        return max(0.0, min((turn.due_s for turn in self._turns.values()), default=float("inf")) - now_s)
+        """Until the next camera's turn comes that is not due yet; infinite where all are due, or there is none."""
+        return min((turn.due_s - now_s for turn in self._turns.values() if turn.due_s > now_s), default=float("inf"))
 
     def sequence(self, camera: str) -> int:
         """The last frame of the camera that had its turn."""

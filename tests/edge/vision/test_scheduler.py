@@ -55,10 +55,10 @@ def test_frames_that_never_had_a_turn_are_counted_and_a_new_writer_is_no_gap():
     assert scheduler.skipped("a") == 4
 
 
-def test_the_wait_ends_with_the_next_turn():
+def test_the_wait_ends_with_the_next_turn_of_a_camera_that_is_not_due():
     scheduler = Scheduler({"a": 4.0, "b": 2.0})
-    assert scheduler.wait_s(0.0) == 0.0
+    assert scheduler.wait_s(0.0) == float("inf")
     scheduler.take("a", 1, 0.0)
-    scheduler.take("b", 1, 0.0)
     assert 0.0 < scheduler.wait_s(0.0) <= 0.25
-    assert Scheduler({}).wait_s(0.0) == float("inf")
+    scheduler.take("b", 1, 0.0)
+    assert scheduler.wait_s(0.2) == 0.25 - 0.2
