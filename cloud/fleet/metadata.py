@@ -92,6 +92,10 @@ class MetadataFolder:
         version = max((int(path.name.split(".")[0]) for path in self.folder.glob("*.root.json")), default=0)
         return self._read(f"{version}.root.json", Root)
 
+    def root_bytes(self) -> bytes:
+        """The latest root as signed: what a box is given to start from."""
+        return (self.folder / f"{self.root().version}.root.json").read_bytes()
+
     def timestamp(self) -> Timestamp:
         """The timestamp that holds now."""
         return self._read("timestamp.json", Timestamp)

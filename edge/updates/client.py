@@ -116,7 +116,7 @@ class UpdateClient:
         return staged
 
     def _look(self, trust: Path) -> Iterator[ReleaseStaged]:
-        fetcher = self._fetcher = self._fetcher or Fetcher(self._config.uplink)
+        fetcher = self._fetcher = self._fetcher or Fetcher(self._config)
         self._check_clock()
         for anchor in (self._releases, self._director):
             anchor.install(trust)

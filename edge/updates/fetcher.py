@@ -9,7 +9,7 @@ import httpx
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface
 
-from edge.config import Uplink
+from edge.config import NodeConfig
 
 TIMEOUT_S: Final = 10.0
 """For a connection, and between two pieces of an answer."""
@@ -27,18 +27,19 @@ class Fetcher(FetcherInterface):
     """Fetches for python-tuf, which itself holds every answer to the length that signed metadata allow it.
 
     Args:
-        uplink: credentials and certificate authority.
+        config: the node's name and secret are its credentials.
         timeout_s: for a connection, and between two pieces of an answer.
         monotonic: seconds.
     """
 
     def __init__(
-        self, uplink: Uplink, timeout_s: float = TIMEOUT_S, monotonic: Callable[[], float] = time.monotonic
+        self, config: NodeConfig, timeout_s: float = TIMEOUT_S, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
+        uplink = config.uplink
         verify = ssl.create_default_context(cafile=str(uplink.ca_file) if uplink.ca_file is not None else None)
         secret = uplink.secret()
         self._http = httpx.Client(
-            auth=(uplink.username, secret) if uplink.username else None,
+            auth=(f"{config.site}/{config.node}", secret) if secret else None,
             timeout=timeout_s,
             verify=verify,
             follow_redirects=False,
@@ -83,7 +84,9 @@ class Fetcher(FetcherInterface):
 def _refusal(url: str, status: int) -> DownloadError:
     if status in (401, 403):
         # python-tuf takes 403 for "there is no newer root"; a wrong password must not look like that.
-        return UnreachableError(f"{url} answered {status}; check uplink.username and its password in node.yaml")
+        return UnreachableError(
+            f"{url} answered {status}; check uplink's password in node.yaml, or enrol the node again"
+        )
     if status == 404:
         return DownloadHTTPError(f"{url} is not there", status)
     return UnreachableError(f"{url} answered {status}")

@@ -50,6 +50,7 @@ class ReleaseSwitch:
         self._build = build_engine
         self._shipped = shipped
         self._frames = frames
+        self._started: set[str] = set()
         self._lock = threading.Lock()
         self._watches: dict[str, Watch] = {}
         self._latencies: dict[str, deque[float]] = {}
@@ -63,6 +64,7 @@ class ReleaseSwitch:
         Raises:
             EngineError: neither a slot nor what the box came with can be loaded.
         """
+        self._started.add(name)
         slot = self._slots.start(name)
         engine = self._load(name, slot)
         record = self._slots.record(name)
@@ -113,8 +115,8 @@ class ReleaseSwitch:
         self._tasks.put(lambda: self._try(name, slot))
 
     def _try(self, name: str, slot: Slot) -> None:
-        if name not in self._engines.names() or not self._slots.wanted(name, slot):
-            return
+        if name not in self._started or not self._slots.wanted(name, slot):
+            return  # no camera asks for it, or it was tried a moment ago
         outcome = self._slots.try_release(name, slot, self._build)
         if isinstance(outcome, Accepted):
             self._engines.swap(name, outcome.engine, slot.version, lambda: self._took_over(name, slot))

@@ -1,21 +1,13 @@
--- Which releases there are, and which of them each node shall run. The repositories on disk hold what is signed; these
--- tables say who wanted it and when, and what the director has to sign.
+-- What each node shall run, who said so and when. Releases themselves lie in the signed repository, which alone is right
+-- about them; the director signs what stands here.
 
-CREATE TABLE release (
-    name      text NOT NULL,                    -- the detector
-    version   text NOT NULL,
-    sha256    text NOT NULL,                    -- of the manifest
-    floor     text NOT NULL,                    -- the lowest version that may still run, as of this publication
-    published timestamptz NOT NULL DEFAULT now(),
-    published_by text NOT NULL DEFAULT '',
-    PRIMARY KEY (name, version)
-);
+ALTER TABLE node ADD COLUMN broker_hash text NOT NULL DEFAULT '';  -- bcrypt of the secret, as the broker checks it
 
 CREATE TABLE assignment (                       -- the latest of a node and detector holds
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     site     text NOT NULL,
     node     text NOT NULL,
-    name     text NOT NULL,
+    name     text NOT NULL,                     -- the detector
     version  text NOT NULL,
     assigned timestamptz NOT NULL DEFAULT now(),
     assigned_by text NOT NULL DEFAULT '',

@@ -63,7 +63,7 @@ def test_wrong_password_is_named_as_such(world: World, web: Web) -> None:
     client = world.client()
     client.check()
     assert client.report.state == "unreachable"
-    assert "check uplink.username and its password" in client.report.reason
+    assert "check uplink's password" in client.report.reason
 
 
 def test_node_without_trust_takes_nothing(world: World) -> None:

@@ -16,6 +16,7 @@ from edge.updates.slots import STARTS, Accepted, ModelSlots, Refused
 from edge.updates.state import Notes, Offer, Record, Slot
 from edge.updates.watch import FAILURES, FRAMES, Verdict, Watch
 from edge.vision.engine import Engine, EngineError, load_engine
+from edge.vision.picture import Bgr
 from tests.edge.updates.releases import SPOT, rewrite_manifest, write_release
 
 
@@ -189,10 +190,17 @@ def test_unreadable_record_falls_back_to_what_the_box_came_with(slots: ModelSlot
 
 def test_engine_that_fails_on_a_golden_sample_is_closed(slots: ModelSlots) -> None:
     class Broken:
-        model = ModelRef(name="fire", version="1.0.0")
         closed = False
 
-        def detect(self, image: object, slack: float = 1.0) -> list[Detection]:
+        @property
+        def model(self) -> ModelRef:
+            return ModelRef(name="fire", version="1.0.0")
+
+        @property
+        def thresholds(self) -> dict[str, float]:
+            return {"fire": 0.5}
+
+        def detect(self, image: Bgr, slack: float = 1.0) -> list[Detection]:
             raise EngineError("no")
 
         def warm_up(self) -> None:

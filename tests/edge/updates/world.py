@@ -78,7 +78,7 @@ class World:
         self.paths = NodePaths(folder / "node", folder / "run")
         self.paths.make()
         self.notes = Notes(self.paths.models)
-        self.fetcher = Fetcher(self.config.uplink, timeout_s=1.0)
+        self.fetcher = Fetcher(self.config, timeout_s=1.0)
 
     def use_real_time(self) -> None:
         """Expiry is told by the machine's clock: repositories sign by it too."""
