@@ -1,6 +1,6 @@
 """Connections to the database."""
 
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -17,6 +17,10 @@ _DEFAULTS: Final = {
 
 class StoreError(RuntimeError):
     """The database cannot be used; the text names it without its password, and the way out."""
+
+
+class PoolerError(StoreError):
+    """Between us and the database stands a transaction pooler; session locks would mean nothing."""
 
 
 def connect(conninfo: str, name: str, *, autocommit: bool = True, options: str = "") -> psycopg.Connection:
@@ -46,3 +50,29 @@ def describe(conninfo: str) -> str:
     except psycopg.ProgrammingError:
         return "(unreadable)"
     return f"{given.get('dbname') or ''}@{given.get('host') or 'localhost'}:{given.get('port') or 5432}"
+
+
+def prove_direct(connection: psycopg.Connection[Any], conninfo: str) -> None:
+    """Prove that statements of one connection stay in one session.
+
+    A transaction pooler lends a server session for a transaction only: while another client is inside a transaction, in
+    the session that ours was just given, ours gets another one.
+
+    Raises:
+        PoolerError: they do not.
+        StoreError: a second connection cannot be made.
+    """
+    before = _session(connection)
+    with connect(conninfo, "vedette-probe", autocommit=False) as other:
+        _session(other)
+        if _session(connection) != before:
+            raise PoolerError(
+                f"database {describe(conninfo)} is reached through a transaction pooler; name the database itself "
+                "with --database (workers hold session locks)"
+            )
+
+
+def _session(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    assert row is not None
+    return int(row[0])

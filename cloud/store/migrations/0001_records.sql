@@ -145,7 +145,8 @@ CREATE TABLE journal (
 
 CREATE TABLE journal_head (                     -- the last seq of each partition: who writes must know it
     partition smallint PRIMARY KEY,
-    seq       bigint NOT NULL
+    seq       bigint NOT NULL,
+    rules     text NOT NULL DEFAULT ''          -- SHA-256 of the last entry of kind rules
 ) WITH (fillfactor = 50);
 
 CREATE TABLE position (                         -- what the database holds of each lane of each outbox
@@ -210,7 +211,7 @@ CREATE TABLE feed (                             -- what changed, for the live st
 CREATE INDEX feed_xid ON feed (xid, id);
 CREATE INDEX feed_time ON feed (time);
 
-CREATE TABLE worker (                           -- ingest workers, each by its session; a beat that stands still is a stall
+CREATE UNLOGGED TABLE worker (                  -- ingest workers by session; a beat that stands still is a stall
     backend integer PRIMARY KEY,
     name    text NOT NULL,
     started timestamptz NOT NULL DEFAULT now(),

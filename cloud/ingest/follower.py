@@ -1,0 +1,162 @@
+"""The rules follow the journal of one partition, and say the same whether they read it from memory or from the table.
+
+What they have said is committed with how far they have come. After a takeover the engine begins at its last snapshot;
+what it says again up to that point is known already and passed over.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import psycopg
+import structlog
+
+from cloud.ingest import journal
+from cloud.ingest.journal import Line
+from cloud.ingest.ruleset import Compiler
+from cloud.store.times import moment
+from cloud.warnings import lifecycle
+from contract.ids import Micros
+from contract.records import Record
+from rules.engine import Engine, SnapshotError
+from rules.language import RuleSet
+from rules.signal import Signal
+
+SNAPSHOT_EVERY: Final = 60_000_000
+"""Microseconds of the journal's time."""
+SNAPSHOT_ENTRIES: Final = 100_000
+_log = structlog.get_logger("cloud.ingest")
+_CHUNK: Final = 200
+"""Lines that are read from the table at once; a batch holds up to a few thousand records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A signal, and the entry of the journal that gave it."""
+
+    partition: int
+    seq: int
+    number: int
+    arrived: Micros
+    signal: Signal
+
+
+class Follower:
+    """The rules of one partition."""
+
+    def __init__(
+        self, partition: int, compiler: Compiler, engine: Engine, rules: bytes, seq: int, said_to: int
+    ) -> None:
+        self.partition = partition
+        self._compiler = compiler
+        self.seq = seq
+        """The last entry the engine has seen."""
+        self.level = False
+        """Whether that is the last there is, so that it may hear the next one from memory."""
+        self._rules = rules
+        self._engine = engine
+        self._said_to = said_to
+        self._stored = seq
+        self._stored_at: Micros = 0
+        self._entries = 0
+
+    def take(self, seq: int, line: Line, records: Sequence[Record] | None = None) -> list[Said]:
+        """The next entry; what the rules say to it and had not said before."""
+        signals: list[Signal] = []
+        if line.kind == "rules":
+            self._engine = Engine(self._compiler.compile(line.body), self._engine.snapshot())
+            self._rules = line.body
+        else:
+            for entry in journal.entries(line, records):
+                signals += self._engine.apply(entry)
+                self._entries += 1
+        self.seq = seq
+        self._stored_at = self._stored_at or line.arrived
+        if seq <= self._said_to:
+            return []
+        return [Said(self.partition, seq, number, line.arrived, signal) for number, signal in enumerate(signals)]
+
+    def wants_snapshot(self, now: Micros) -> bool:
+        """Whether enough has happened since the last one."""
+        due = self._entries >= SNAPSHOT_ENTRIES or now - self._stored_at >= SNAPSHOT_EVERY
+        return self.seq > self._stored and due
+
+    def store_snapshot(self, connection: psycopg.Connection[Any], now: Micros) -> None:
+        """Keep the state, in the caller's transaction, in which nothing that was said is missing."""
+        connection.execute(
+            "UPDATE rule_state SET seq = %s, snapshot_seq = %s, snapshot = %s, snapshot_time = %s, rules = %s "
+            "WHERE partition = %s",
+            [self.seq, self.seq, self._engine.snapshot(), moment(now), self._rules, self.partition],
+        )
+        self._stored, self._stored_at, self._entries = self.seq, now, 0
+        self._said_to = max(self._said_to, self.seq)
+
+
+def load(connection: psycopg.Connection[Any], compiler: Compiler, partition: int, now: Micros) -> Follower:
+    """The rules of a partition as they were last kept. State that this release cannot read is left behind, and said."""
+    row = connection.execute(
+        "SELECT seq, snapshot_seq, snapshot, rules FROM rule_state WHERE partition = %s", [partition]
+    ).fetchone()
+    if row is None:
+        connection.execute(
+            "INSERT INTO rule_state (partition, seq, snapshot_seq, snapshot, snapshot_time, rules) "
+            "VALUES (%s, 0, 0, NULL, %s, '')",
+            [partition, moment(now)],
+        )
+        return Follower(partition, compiler, Engine(RuleSet()), b"", 0, 0)
+    said_to, seq, snapshot, rules = row
+    try:
+        engine = Engine(compiler.compile(rules), snapshot)
+    except SnapshotError as error:
+        _log.error("rule state not understood", partition=partition, reason=str(error))
+        engine = Engine(compiler.compile(rules))
+    return Follower(partition, compiler, engine, rules, seq, said_to)
+
+
+def catch_up(connection: psycopg.Connection[Any], follower: Follower) -> list[Said]:
+    """Read on in the table; what the rules say to the next lines."""
+    said: list[Said] = []
+    for seq, line in journal.read(connection, follower.partition, follower.seq, _CHUNK):
+        said += follower.take(seq, line)
+    return said
+
+
+def commit(
+    connection: psycopg.Connection[Any], followers: Sequence[Follower], said: Sequence[Said], now: Micros
+) -> int:
+    """Commit what was said, how far the rules have come, and the snapshots that are due.
+
+    Returns:
+        How many warnings changed.
+    """
+    changed = 0
+    with connection.transaction():
+        if said:
+            _write_signals(connection, said)
+            connection.execute(
+                "UPDATE rule_state r SET seq = n.seq FROM unnest(%s::smallint[], %s::bigint[]) AS n(partition, seq) "
+                "WHERE r.partition = n.partition",
+                [[one.partition for one in followers], [one.seq for one in followers]],
+            )
+            changed = len(lifecycle.apply(connection, [one.signal for one in said], max(one.arrived for one in said)))
+        for follower in followers:
+            if follower.wants_snapshot(now):
+                follower.store_snapshot(connection, now)
+    return changed
+
+
+def _write_signals(connection: psycopg.Connection[Any], said: Sequence[Said]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO signal (partition, seq, number, warning, rule, key, action, kind, severity, time, body) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    one.partition, one.seq, one.number, one.signal.warning, one.signal.rule, one.signal.key,
+                    str(one.signal.action), one.signal.kind, str(one.signal.severity), moment(one.signal.time),
+                    msgspec.json.encode(one.signal).decode(),
+                )
+                for one in said
+            ],
+        )  # fmt: skip

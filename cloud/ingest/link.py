@@ -1,0 +1,97 @@
+"""The worker's connection to the broker: hears the nodes of its partitions, answers them, wakes the feed's readers."""
+
+import ssl
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Final, Self
+
+import paho.mqtt.client as mqtt
+import structlog
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from cloud.ingest.arrival import Waiting, read
+from cloud.settings import CloudSettings
+from contract.ids import PARTITIONS
+from contract.topics import Channel, every
+
+_HEARD: Final = (Channel.UP, Channel.STATE)
+_KEEP_ALIVE_S: Final = 15
+_log = structlog.get_logger("cloud.ingest")
+
+
+class Link:
+    """A connection that comes back by itself. What is heard goes to ``waiting``, in the client's own thread.
+
+    Acknowledgements are sent with QoS 0 and lost while there is no connection: the node asks again.
+    """
+
+    def __init__(self, settings: CloudSettings, waiting: Waiting, clock: Callable[[], int]) -> None:
+        self._waiting = waiting
+        self._clock = clock
+        self._topics: frozenset[str] = frozenset()
+        self._partitions = 0
+        self.heard = 0
+        """Partitions whose nodes are heard just now, as the broker has confirmed."""
+        self._host, self._port = settings.broker_host, settings.broker_port
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        self._client.username_pw_set(settings.broker_username, settings.broker_password.get_secret_value())
+        if settings.broker_tls:
+            self._client.tls_set_context(ssl.create_default_context())
+        self._client.reconnect_delay_set(1, 5)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_message = self._on_message
+
+    def __enter__(self) -> Self:
+        self._client.connect_async(self._host, self._port, _KEEP_ALIVE_S)
+        self._client.loop_start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def listen(self, partitions: Iterable[int]) -> None:
+        """Hear the nodes of these partitions and of no others, from now on and after every reconnection."""
+        wanted = set(partitions)
+        topics = (
+            frozenset(every(channel) for channel in _HEARD)
+            if len(wanted) == PARTITIONS
+            else frozenset(every(channel, partition) for channel in _HEARD for partition in wanted)
+        )
+        new, old = sorted(topics - self._topics), sorted(self._topics - topics)
+        self._topics, self._partitions = topics, len(wanted)
+        if not wanted:
+            self.heard = 0
+        if self._client.is_connected():
+            if old:
+                self._client.unsubscribe(old)
+            if new:
+                self._client.subscribe([(topic, 0) for topic in new])
+
+    def publish(self, topic: str, payload: bytes = b"") -> None:
+        """Send at QoS 0."""
+        self._client.publish(topic, payload)
+
+    def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
+        if code.is_failure:
+            _log.error("broker refused us", broker=f"{self._host}:{self._port}", reason=str(code))
+            return
+        _log.info("broker connected", broker=f"{self._host}:{self._port}")
+        if self._topics:
+            client.subscribe([(topic, 0) for topic in sorted(self._topics)])
+
+    def _on_subscribe(self, _client: mqtt.Client, _data: Any, _mid: int, _codes: Any, _properties: Any) -> None:
+        self.heard = self._partitions
+
+    def _on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
+        self.heard = 0
+        if code.is_failure:
+            _log.warning("broker disconnected", broker=f"{self._host}:{self._port}", reason=str(code))
+
+    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        self._waiting.put(read(message.topic, bytes(message.payload), self._clock()))

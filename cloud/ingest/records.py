@@ -1,0 +1,66 @@
+"""Which records of a batch count, and when they happened: the same at arrival and whenever the journal is read."""
+
+import re
+from typing import Final
+
+from contract.ids import Micros
+from contract.messages import Batch
+from contract.records import Event, Evidence, Health, Reading, Record
+from contract.wire import Bad, decode_records
+
+AHEAD: Final = 5_000_000
+"""Microseconds that a node's clock may be ahead of ours; a later time is replaced by the time of arrival."""
+LONGEST_NAME: Final = 128
+"""Characters of a quantity, unit, kind, zone or id: they stand in indexes, whose rows PostgreSQL limits."""
+_LARGEST: Final = 2**63 - 1
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def believable(time: Micros, arrived: Micros) -> Micros:
+    """The record's time, or that of its arrival where it lies in the future."""
+    return time if time <= arrived + AHEAD else arrived
+
+
+def sift(batch: Batch) -> tuple[list[Record], list[Bad]]:
+    """The records that count, in order, and those that no table can hold, with the reasons."""
+    good, bad = decode_records(batch.records)
+    kept: list[Record] = []
+    for index, record in good:
+        if reason := unfit(record):
+            bad.append(Bad(index, bytes(batch.records[index]), reason))
+        else:
+            kept.append(record)
+    return kept, bad
+
+
+def unfit(record: Record) -> str:
+    """Why no row can hold the record; empty where one can."""
+    if isinstance(record, Reading):
+        return _too_long("quantity", record.quantity) or _too_long("unit", record.unit)
+    if isinstance(record, Event):
+        if not record.id:
+            return "id is empty"
+        texts = {"id": record.id, "kind": record.kind, "zone": record.zone}
+        return _first_too_long(texts) or _too_large("revision", record.revision)
+    if isinstance(record, Evidence):
+        if not _SHA256.fullmatch(record.sha256):
+            return f"sha256 {record.sha256[:80]!r} is not 64 hexadecimal digits"
+        texts = {"event": record.event, "media_type": record.media_type, "role": record.role}
+        return _first_too_long(texts) or _too_large("bytes", record.bytes)
+    if isinstance(record, Health):
+        return ""
+    return _too_long("quantity", record.quantity) or _too_long("unit", record.unit) or _too_large("count", record.count)
+
+
+def _first_too_long(texts: dict[str, str]) -> str:
+    return next((fault for name, text in texts.items() if (fault := _too_long(name, text))), "")
+
+
+def _too_long(name: str, text: str) -> str:
+    if len(text) <= LONGEST_NAME:
+        return ""
+    return f"{name} has {len(text)} characters; at most {LONGEST_NAME} are allowed"
+
+
+def _too_large(name: str, number: int) -> str:
+    return "" if abs(number) <= _LARGEST else f"{name} is {number}; at most 2**63 - 1 is allowed"
