@@ -162,6 +162,8 @@ class Rule:
     about: str = ""
     known: bool = False
     """Whether a condition asks which names have a value."""
+    lazy: bool = False
+    """Whether costly windows may be left out where ``when`` is false without them."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,7 @@ def _rule(document: Document) -> Rule:
     when = _condition(document, ("when",), raw.when, names)
     clear = None if raw.clear is None else _condition(document, ("clear",), raw.clear, names)
     cases = _cases(document, raw, names)
-    conditions = [when, clear, *(case.when for case in cases)]
+    known = any(condition is not None and condition.known for condition in (when, clear, *(c.when for c in cases)))
     return Rule(
         name=raw.rule,
         version=raw.version,
@@ -241,7 +243,8 @@ def _rule(document: Document) -> Rule:
         tests=tuple(raw.tests),
         file=document.file,
         about=raw.about,
-        known=any(condition is not None and condition.known for condition in conditions),
+        known=known,
+        lazy=not known and any(let.costly for let in lets),
     )
 
 

@@ -59,6 +59,7 @@ _KINDS: Final[Mapping[str, Kind]] = {
     "then": Kind.FLAG,
 }
 _TREND_OVER: Final = 5 * MINUTE
+_COSTLY: Final = frozenset(("rate", "rising", "forecast", "time_to"))
 _NUMERIC: Final = frozenset(("avg", "min", "max", "rate", "rising", "forecast", "time_to"))
 
 
@@ -93,6 +94,8 @@ class Let:
     make: Callable[[], Window]
     span: int
     """How long a sample can matter, microseconds."""
+    costly: bool
+    """Whether its value takes so much work that it is asked for only where the condition hangs on it."""
     signature: str
     """Its definition in one line: state of a window with another signature is not taken over."""
 
@@ -120,7 +123,7 @@ def parse_let(name: str, raw: object) -> Let:
     endless = function == "open" or (function == "last" and "over" not in options)
     option = "within" if function == "then" else "over"
     span = occurrences.FORGET if endless else _duration(options, option, _TREND_OVER)
-    return Let(name, kind, taps, _maker(function, options, taps), span, signature)
+    return Let(name, kind, taps, _maker(function, options, taps), span, function in _COSTLY, signature)
 
 
 def _every_option() -> frozenset[str]:

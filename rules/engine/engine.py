@@ -171,6 +171,7 @@ class Engine:
         event = item.id if isinstance(item, Event) else ""
         opened = is_open(item)
         taken = False
+        verdicts: dict[str, bool] = {}
         for listener in feed.listeners:
             tap, window = listener.tap, state.windows[listener.window]
             matches = True
@@ -179,7 +180,10 @@ class Engine:
                     continue
                 matches = False
             if matches and tap.where is not None and listener.fields is not None:
-                matches = tap.where.evaluate(listener.fields(item)) is True
+                verdict = verdicts.get(tap.where.text)
+                if verdict is None:
+                    verdict = verdicts[tap.where.text] = tap.where.evaluate(listener.fields(item)) is True
+                matches = verdict
             value = tap.selector.value_of(item, tap.takes)
             sample = Sample(entry.time, whole, value, matches, event, opened, tap.stage)
             taken = window.update(sample, self.now) or taken
@@ -214,13 +218,21 @@ class Engine:
             self._keys[number].pop(key, None)
 
     def _values(self, rule: Rule, state: _State) -> dict[str, Any]:
+        """What the windows say. Trends are left out where the condition is false whatever they say: an answer that does
+        not hang on what is missing is the answer."""
         values: dict[str, Any] = {}
-        for let, window in zip(rule.lets, state.windows, strict=True):
-            value = window.value(self.now, self._listening)
-            if value is not None:
-                values[let.name] = value
-            if rule.known:
-                values[f"known.{let.name}"] = value is not None
+        lazy = rule.lazy and not state.row.raised
+        for costly in (False, True) if lazy else (None,):
+            if costly and rule.when.evaluate(values) is False:
+                break
+            for let, window in zip(rule.lets, state.windows, strict=True):
+                if costly is not None and let.costly is not costly:
+                    continue
+                value = window.value(self.now, self._listening)
+                if value is not None:
+                    values[let.name] = value
+                if rule.known:
+                    values[f"known.{let.name}"] = value is not None
         return values
 
     def _enqueue(self, number: int, key: str, state: _State) -> None:

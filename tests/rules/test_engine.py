@@ -246,3 +246,20 @@ def test_an_event_that_stays_open_for_days_is_not_lost() -> None:
         assert engine.apply(TickEntry(at(0) + hour * HOUR)) == []
         again = engine.apply(event(hour * 3600, "f", phase=Phase.CHANGE, revision=1 + hour))
         assert again == []
+
+
+def test_a_trend_that_is_not_asked_for_changes_nothing() -> None:
+    let = "{co: {last: reading.co, over: 1m}, ttl: {time_to: reading.co, limit: 200, within: 10m, over: 1m}}"
+    when = 'co >= 200.0 || (co >= 35.0 && ttl < duration("5m"))'
+    lazy = load_rules(rule(when, let)).rules[0]
+    eager = load_rules(rule(f"({when}) && (known.ttl || !known.ttl)", let)).rules[0]
+    assert lazy.lazy
+    assert not eager.lazy
+    entries = [reading(second, 5.0 + second * (1 + second % 7 / 10)) for second in range(120)]
+    entries += [reading(second, 125.0 - second, quality=Quality.BAD) for second in range(120, 140)]
+    entries += [reading(second, max(0.0, 345.0 - second)) for second in range(140, 400)]
+    both = [
+        [(s.action, s.time, s.severity, s.values) for s in replay(with_ticks(entries, at(500)), RuleSet((one,)))]
+        for one in (lazy, eager)
+    ]
+    assert both[0] == both[1] != []
