@@ -41,6 +41,7 @@ class Figure:
 
 BENCHMARKS: Final[dict[str, str]] = {
     "alert": "bench.alert",
+    "rules": "bench.rules",
     "vision": "bench.vision",
 }
 """Name -> module with ``run(**options) -> list[Figure]``."""
