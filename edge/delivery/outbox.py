@@ -3,10 +3,7 @@
 Every process of the node appends; only delivery numbers and deletes. See ``lanes`` for the way out.
 """
 
-import contextlib
-import os
 import secrets
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,13 +14,13 @@ from contract.wire import MAX_WIRE, decode_record, encode_record
 from edge.delivery import lanes, thinning
 from edge.delivery.file import OutboxFile
 from edge.delivery.lanes import NumberedBatch, Verdict
+from edge.delivery.room import Room
 from edge.delivery.schema import OutboxFullError, boot_id, full, uptime_micros
 
 MAX_RECORD_BYTES: Final = MAX_WIRE - 1024
 """A larger record could never be sent: a message has ``MAX_WIRE`` bytes with its envelope."""
-RESERVE_BYTES: Final = 1 << 20
-"""Kept free on the disk for the moment it is full."""
-_PLENTY: Final = 16
+_ROW_BYTES: Final = 16
+"""What a row takes beside its record, about."""
 
 Row = tuple[Record, bytes]
 
@@ -59,12 +56,11 @@ class Outbox:
         entropy: Callable[[], int] = lambda: secrets.randbits(63),
         disk_pages: int | None = None,
     ) -> None:
-        self.max_bytes = max_bytes
         self._uptime = uptime
         self._entropy = entropy
         here = boot_id() if boot is None else boot
         self._file = OutboxFile(path, clock, entropy, here, disk_pages)
-        self._reserve = path.with_name(path.name + ".reserve")
+        self._room = Room(path, max_bytes)
         try:
             self._file.run(lambda connection: lanes.notice_boot(connection, here, uptime()))
         except BaseException:
@@ -180,17 +176,18 @@ class Outbox:
             except sqlite3.OperationalError as error:
                 if not full(error):
                     raise
-                if self._give_reserve():
+                if self._room.give_reserve():
                     continue
             except thinning.OverLimitError:
                 pass
             else:
-                self._keep_reserve()
+                self._room.keep_reserve()
                 return result
             self._make_room()
 
     def _store(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-        if thinning.used_bytes(connection) > self.max_bytes and any(lane_of(r) is Lane.LIVE for r, _ in rows):
+        bulk = sum(len(body) + _ROW_BYTES for record, body in rows if lane_of(record) is Lane.LIVE)
+        if bulk and bulk > self._room.for_bulk(connection):
             raise thinning.OverLimitError
         uptime = self._uptime()
         for queue in (Lane.ALARM, Lane.LIVE):
@@ -211,27 +208,13 @@ class Outbox:
                 pass
         except thinning.NothingToThinError:
             raise OutboxFullError(
-                f"outbox {self._file.path} is full ({self.max_bytes} bytes or the disk) and nothing is left to thin; "
-                "make room on the disk or raise storage.outbox_bytes"
+                f"outbox {self._file.path} is full (limit {self._room.max_bytes} bytes, or the disk) and nothing is "
+                "left to thin; make room on the disk or raise storage.outbox_bytes"
             ) from None
         except sqlite3.OperationalError as error:
             raise OutboxFullError(
                 f"outbox {self._file.path}: the disk is full, not even thinning has room; make room on it"
             ) from error
-
-    def _give_reserve(self) -> bool:
-        """Give up the room kept for thinning, which has to write before it frees anything. False where it is gone."""
-        try:
-            self._reserve.unlink()
-        except FileNotFoundError:
-            return False
-        return True
-
-    def _keep_reserve(self) -> None:
-        if self._reserve.exists() or shutil.disk_usage(self._reserve.parent).free < _PLENTY * RESERVE_BYTES:
-            return
-        with contextlib.suppress(OSError), self._reserve.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
 
 
 def _remember(connection: sqlite3.Connection, record: Record, body: bytes, row: int) -> None:

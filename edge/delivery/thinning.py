@@ -28,9 +28,18 @@ class NothingToThinError(Exception):
 def used_bytes(connection: sqlite3.Connection) -> int:
     """Bytes of the pages in use."""
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    return int(pages * _page_size(connection)) - free_bytes(connection)
+
+
+def free_bytes(connection: sqlite3.Connection) -> int:
+    """Bytes of the file's pages that are free: they can be used again without the file growing."""
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    return int(free * _page_size(connection))
+
+
+def _page_size(connection: sqlite3.Connection) -> int:
     (size,) = connection.execute("PRAGMA page_size").fetchone()
-    return int((pages - free) * size)
+    return int(size)
 
 
 def thin(connection: sqlite3.Connection) -> int:

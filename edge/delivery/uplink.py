@@ -22,7 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from contract.messages import NodeState
 from contract.topics import Address, Channel
 from contract.wire import encode
-from edge.config import ConfigError, redact
+from edge.config import ConfigError
 from edge.config import Uplink as UplinkConfig
 from edge.delivery.conversation import Conversation
 
@@ -49,7 +49,7 @@ class Uplink:
         chance: spreads the attempts of many nodes.
 
     Raises:
-        ConfigError: the broker's address or the CA file cannot be used.
+        ConfigError: the password file or the CA file cannot be used.
     """
 
     def __init__(
@@ -76,9 +76,10 @@ class Uplink:
         self._now = 0.0
         self._replies: list[bytes] = []
         self._ack_mid: int | None = None
-        self._host, self._port, tls = _split(settings.broker)
-        self._broker = redact(settings.broker)
-        self._client = self._make_client(settings, tls)
+        parts = urlsplit(settings.broker)
+        self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        self._broker = settings.broker
+        self._client = self._make_client(settings, tls=parts.scheme == "mqtts")
 
     def fileno(self) -> int | None:
         """The socket to wait for; None without a connection."""
@@ -227,24 +228,6 @@ class Uplink:
         if reason != self.reason:
             _log.warning("uplink.down", reason=reason)
         self.reason = reason
-
-
-def _split(broker: str) -> tuple[str, int, bool]:
-    """Host, port and whether TLS is used.
-
-    Raises:
-        ConfigError: not ``mqtt://host[:port]`` or ``mqtts://host[:port]``.
-    """
-    try:
-        parts = urlsplit(broker)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port, parts = None, None, urlsplit("")
-    if parts.scheme not in _PORTS or not host:
-        raise ConfigError(
-            f"uplink.broker: {redact(broker)!r} is no broker; write mqtt://host:1883 or mqtts://host:8883"
-        )
-    return host, port or _PORTS[parts.scheme], parts.scheme == "mqtts"
 
 
 def _text(error: Exception) -> str:

@@ -19,7 +19,9 @@ from tests.edge.delivery.model import Cloud
 class CloudClient:
     """The model cloud, reached over MQTT. ``deaf`` makes it hear nothing, as a stopped ingest worker."""
 
-    def __init__(self, port: int, address: Address, username: str = "", password: str = "") -> None:
+    def __init__(
+        self, port: int, address: Address, username: str = "", password: str = "", *, wait: bool = True
+    ) -> None:
         self.cloud = Cloud()
         self.deaf = False
         self.messages: list[tuple[str, bytes, bool]] = []
@@ -29,15 +31,23 @@ class CloudClient:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
         if username:
             self._client.username_pw_set(username, password)
+        self._listening = False
         self._client.on_connect = lambda *_: self._client.subscribe("vedette/v1/#")
+        self._client.on_subscribe = lambda *_: self._listen(True)
+        self._client.on_disconnect = lambda *_: self._listen(False)
         self._client.on_message = self._on_message
         self._client.reconnect_delay_set(0.1, 0.5)
-        self._client.connect("127.0.0.1", port)
+        self._client.connect_async("127.0.0.1", port)
         self._client.loop_start()
+        if wait:
+            self.wait(self.connected)
 
     def wait(self, condition: Callable[[], bool], seconds: float = 15.0) -> None:
         with self._changed:
             assert self._changed.wait_for(condition, seconds), "the cloud waited in vain"
+
+    def connected(self) -> bool:
+        return self._listening
 
     def seen(self, channel: Channel) -> list[tuple[bytes, bool]]:
         topic = self._address.topic(channel)
@@ -49,6 +59,11 @@ class CloudClient:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+    def _listen(self, listening: bool) -> None:
+        with self._changed:
+            self._listening = listening
+            self._changed.notify_all()
 
     def _on_message(self, client: mqtt.Client, _: Any, message: mqtt.MQTTMessage) -> None:
         with self._changed:

@@ -1,5 +1,6 @@
 """Kill any process, cut the power, break the file, fill the disk: what ``append`` has returned for is there."""
 
+import json
 import os
 import random
 import shutil
@@ -21,6 +22,14 @@ from tests.edge.delivery.samples import START, drain, event, make, reading
 
 ROOT = Path(__file__).parents[3]
 FRAME = 24 + 4096
+
+
+def own_file_systems() -> bool:
+    """Whether a child may mount a small file system that nobody else sees."""
+    if shutil.which("unshare") is None:
+        return False
+    command = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 @contextmanager
@@ -245,6 +254,18 @@ def test_on_a_full_disk_alarms_still_find_room(tmp_path: Path) -> None:
     assert len(drain(outbox, Lane.ALARM)) == 200
     assert totals(drain(outbox, Lane.LIVE))[0] == appended
     outbox.close()
+
+
+@pytest.mark.skipif(not own_file_systems(), reason="this user may not mount a file system of its own (unshare -rm)")
+def test_when_others_have_filled_the_disk_alarms_go_on(tmp_path: Path) -> None:
+    fill = f"{sys.executable} -m tests.edge.delivery.fill {tmp_path} 120000 2000"
+    script = f"mount -t tmpfs -o size=36m none {tmp_path} && exec {fill}"
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["stand_for"] == 120_000
+    assert result["records"] < 120_000
+    assert result["alarms"] == 1200 + 2000
 
 
 def test_where_nothing_is_left_to_thin_the_error_says_so_and_nothing_is_half_kept(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ class Box:
             try:
                 yield process
             finally:
-                process.terminate()
+                if process.poll() is None:
+                    process.terminate()
                 assert process.wait(10) in (0, -signal.SIGKILL, -signal.SIGSEGV)
 
 
@@ -112,6 +113,7 @@ def test_the_node_shows_that_it_is_online_and_that_it_is_not(box: Box, cloud: Cl
     with box.delivery() as process:
         cloud.wait(lambda: [decode_state(p).online for p, _ in cloud.seen(Channel.STATE)] == [True])
         process.terminate()
+        assert process.wait(10) == 0
         cloud.wait(lambda: [decode_state(p).online for p, _ in cloud.seen(Channel.STATE)] == [True, False])
     with box.delivery() as process:
         cloud.wait(lambda: len(cloud.seen(Channel.STATE)) == 3)

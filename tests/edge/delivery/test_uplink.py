@@ -1,0 +1,217 @@
+"""The connection comes and goes; the records arrive."""
+
+import datetime
+import os
+import random
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import SecretStr
+
+from cloud.servers.broker import BrokerUser, EmbeddedBroker
+from cloud.servers.server import running
+from contract.records import Lane
+from contract.topics import Address, Channel
+from contract.wire import decode_state
+from edge.config import ConfigError
+from edge.config import Uplink as UplinkConfig
+from edge.delivery.conversation import Conversation
+from edge.delivery.outbox import Outbox
+from edge.delivery.uplink import Uplink
+from tests.conftest import RunningBroker, free_port
+from tests.edge.delivery.samples import Clock, event, reading
+from tests.edge.delivery.servers import CloudClient
+
+ADDRESS = Address(3, "square", "uplink")
+needs_mosquitto = pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed")
+
+
+class Driver:
+    """Turns an uplink as the delivery process does."""
+
+    def __init__(self, outbox: Outbox, broker: str, **settings: Any) -> None:
+        self.outbox = outbox
+        config = UplinkConfig(broker=broker, cloud="http://127.0.0.1", **settings)
+        conversation = Conversation(outbox, Clock())
+        self.uplink = Uplink(config, ADDRESS, conversation, lambda payload: None, Clock(), chance=random.Random(1))
+
+    def until(self, condition: Callable[[], bool], seconds: float = 15.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"the uplink waited in vain: {self.uplink.reason}"
+            sock = self.uplink.fileno()
+            reads, writes = [], []
+            if sock is not None:
+                reads, writes = [sock], [sock] if self.uplink.wants_write() else []
+            readable, writable, _ = select.select(reads, writes, [], 0.01)
+            self.uplink.turn(time.monotonic(), bool(readable), bool(writable))
+
+
+@contextmanager
+def uplink(outbox: Outbox, broker: str, **settings: Any) -> Iterator[Driver]:
+    driver = Driver(outbox, broker, **settings)
+    try:
+        yield driver
+    finally:
+        driver.uplink.close()
+
+
+@contextmanager
+def own_broker(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    with running(EmbeddedBroker(folder / "broker", port, [BrokerUser("all", "word")]), log=folder / "log") as process:
+        yield process
+
+
+def test_nothing_is_lost_when_the_broker_dies_in_mid_stream(outbox: Outbox, tmp_path: Path) -> None:
+    port = free_port()
+    who = {"username": "all", "password": SecretStr("word")}
+    with uplink(outbox, f"mqtt://127.0.0.1:{port}", **who) as driver:
+        cloud = CloudClient(port, ADDRESS, "all", "word", wait=False)
+        for round_ in range(3):
+            with own_broker(tmp_path, port) as process:
+                cloud.wait(cloud.connected)
+                outbox.append([event(f"{round_}-{i}") for i in range(50)])
+                outbox.append([reading(round_ * 1000 + i) for i in range(500)])
+                least = round_ * 50 + 1
+                driver.until(lambda least=least: len(cloud.cloud.records[Lane.ALARM]) >= least)
+                outbox.append([event(f"{round_}-late")])
+                os.kill(process.pid, signal.SIGKILL)
+            driver.until(lambda: not driver.uplink.connected)
+            assert "lost" in driver.uplink.reason
+        with own_broker(tmp_path, port):
+            driver.until(lambda: sum(outbox.waiting().values()) == 0)
+        cloud.close()
+        wanted = [event(f"{r}-{i}") for r in range(3) for i in [*range(50), "late"]]
+        assert cloud.cloud.records[Lane.ALARM] == wanted
+        assert cloud.cloud.records[Lane.LIVE] == [reading(r * 1000 + i) for r in range(3) for i in range(500)]
+
+
+def test_a_frozen_broker_is_noticed_and_left(outbox: Outbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.delivery.uplink.KEEPALIVE_S", 1)
+    port = free_port()
+    with (
+        own_broker(tmp_path, port) as process,
+        uplink(outbox, f"mqtt://127.0.0.1:{port}", username="all", password=SecretStr("word")) as driver,
+    ):
+        driver.until(lambda: driver.uplink.connected)
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            driver.until(lambda: not driver.uplink.connected)
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+        driver.until(lambda: driver.uplink.connected)
+
+
+def test_a_wrong_password_is_explained_without_it(outbox: Outbox, broker: RunningBroker) -> None:
+    with uplink(outbox, broker.url, username="square/uplink", password=SecretStr("hunter2")) as driver:
+        driver.until(lambda: "refused" in driver.uplink.reason)
+        assert "uplink.username" in driver.uplink.reason
+        assert "hunter2" not in driver.uplink.reason
+
+
+def test_a_broker_that_is_not_there_is_tried_less_and_less_often(outbox: Outbox) -> None:
+    port = free_port()
+    with uplink(outbox, f"mqtt://127.0.0.1:{port}") as driver:
+        dues = []
+        now = 0.0
+        for _ in range(12):
+            driver.uplink.turn(now, False, False)
+            due = driver.uplink.deadline(now)
+            assert due is not None
+            dues.append(due - now)
+            now = due
+        assert f"mqtt://127.0.0.1:{port} cannot be reached: Connection refused" in driver.uplink.reason
+    assert dues[0] < 1.0
+    assert max(dues) <= 45.0
+    assert min(dues[-5:]) >= 15.0
+
+
+def test_a_missing_ca_file_is_named(outbox: Outbox, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"uplink\.ca_file.*nowhere"):
+        Driver(outbox, "mqtts://host", ca_file=tmp_path / "nowhere")
+
+
+@needs_mosquitto
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves the refused socket open
+def test_over_tls_the_broker_must_show_a_certificate_of_our_authority(outbox: Outbox, tmp_path: Path) -> None:
+    make_certificate(tmp_path / "ours")
+    make_certificate(tmp_path / "other")
+    with mosquitto(tmp_path, tmp_path / "ours") as port:
+        with uplink(outbox, f"mqtts://localhost:{port}", ca_file=tmp_path / "other.crt") as driver:
+            driver.until(lambda: "certificate verify failed" in driver.uplink.reason)
+        with uplink(outbox, f"mqtts://localhost:{port}", ca_file=tmp_path / "ours.crt") as driver:
+            driver.until(lambda: driver.uplink.connected)
+
+
+@needs_mosquitto
+def test_any_other_broker_serves_as_well(outbox: Outbox, tmp_path: Path) -> None:
+    with mosquitto(tmp_path) as port:
+        cloud = CloudClient(port, ADDRESS)
+        outbox.append([event("fire"), *(reading(i) for i in range(3000))])
+        with uplink(outbox, f"mqtt://127.0.0.1:{port}") as driver:
+            driver.until(lambda: sum(outbox.waiting().values()) == 0)
+        cloud.wait(lambda: [decode_state(p).online for p, _ in cloud.seen(Channel.STATE)] == [True, False])
+        cloud.close()
+        assert cloud.cloud.records[Lane.ALARM] == [event("fire")]
+        assert cloud.cloud.records[Lane.LIVE] == [reading(i) for i in range(3000)]
+
+
+@contextmanager
+def mosquitto(folder: Path, certificate: Path | None = None) -> Iterator[int]:
+    port = free_port()
+    config = f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n"
+    if certificate is not None:
+        config += f"certfile {certificate}.crt\nkeyfile {certificate}.key\n"
+    (folder / "mosquitto.conf").write_text(config)
+    with (
+        (folder / "mosquitto.log").open("wb") as log,
+        subprocess.Popen(["mosquitto", "-c", folder / "mosquitto.conf"], stderr=log) as process,
+    ):
+        try:
+            end = time.monotonic() + 10
+            while not answers(port):
+                assert time.monotonic() < end, (folder / "mosquitto.log").read_text()
+                time.sleep(0.01)
+            yield port
+        finally:
+            process.terminate()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def make_certificate(name: Path) -> None:
+    """A key and a certificate for ``localhost`` that vouches for itself: ``<name>.key``, ``<name>.crt``."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name.name)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    name.with_suffix(".key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    name.with_suffix(".crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
