@@ -14,6 +14,8 @@ from cloud.api.guard import Guard, is_loopback
 from cloud.api.live import Live
 from cloud.api.meters import Meters
 from cloud.evidence.store import DiskStore
+from cloud.fleet import api as fleet
+from cloud.fleet.upkeep import keep_signed
 from cloud.identity.nodes import Verifier
 from cloud.settings import CloudSettings
 
@@ -39,13 +41,17 @@ def create_app(settings: CloudSettings, clock: Clock = wall_clock) -> FastAPI:
     @contextlib.asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
         context.pool.open()
-        feed = asyncio.create_task(context.live.run(), name="live feed")
+        tasks = [
+            asyncio.create_task(context.live.run(), name="live feed"),
+            asyncio.create_task(keep_signed(context), name="signatures"),
+        ]
         try:
             yield
         finally:
-            feed.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await feed
+            for task in tasks:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             context.pool.close()
 
     app = FastAPI(title="Vedette", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None, lifespan=running)
@@ -59,6 +65,7 @@ def create_app(settings: CloudSettings, clock: Clock = wall_clock) -> FastAPI:
         uploads.router,
         status.router,
         stream.router,
+        fleet.router,
     ):
         app.include_router(router)
     page.add_page(app, settings.console)
