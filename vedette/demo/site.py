@@ -9,6 +9,7 @@ import yaml
 
 SITE: Final = "demo"
 NODE: Final = "box-1"
+NOTE: Final = "demonstration: recorded or drawn scenes, no real emergency"
 DRAWN_NOTE: Final = "drawn by a program, not filmed"
 _DRAWN: Final[tuple[tuple[str, Literal["fire", "people"], str], ...]] = (
     ("street", "fire", "Street, a fire breaks out"),

@@ -106,10 +106,13 @@ class Home:
             return self.settings().broker_password.get_secret_value()
         return secrets.token_urlsafe(24)
 
-    def write(self, settings: CloudSettings) -> None:
-        """Leave the settings for the commands of the terminal, and the server's address for everyone."""
-        _write_private(self.folder / _SETTINGS, json.dumps(settings.environment(), indent=1))
-        _write_private(self.folder / SERVER_FILE, json.dumps({"url": f"http://{settings.listen}", "pid": os.getpid()}))
+    def write_settings(self, settings: CloudSettings) -> None:
+        """Leave the settings for the commands of the terminal; they hold the broker's password."""
+        write_private(self.folder / _SETTINGS, json.dumps(settings.environment(), indent=1))
+
+    def write_server(self, url: str) -> None:
+        """Tell the commands of the terminal where the API answers."""
+        write_private(self.folder / SERVER_FILE, json.dumps({"url": url, "pid": os.getpid()}))
 
     def forget_server(self) -> None:
         """The server answers no more."""
@@ -130,7 +133,8 @@ class Home:
             raise HomeError(f"{path} cannot be read: {error}; remove it and start 'vedette up' again") from error
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """A file that only this user may read, whole or not at all."""
     fresh = path.with_suffix(".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -1,0 +1,131 @@
+"""``vedette rules``: what the rules say, tried without a server."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vedette.commands.options import HOME, Data, Json, print_json, print_table
+
+if TYPE_CHECKING:
+    from rules.entry import Entry
+    from rules.language import RuleSet
+
+app = typer.Typer(help="Read, test and replay the rules, without a server.", no_args_is_help=True)
+Files = Annotated[list[Path] | None, typer.Argument(help="Files of rules; the shipped ones when left out.")]
+
+
+class RulesError(RuntimeError):
+    """Rules cannot be read; the text says why."""
+
+
+@app.command("list")
+def list_rules(files: Files = None, json: Json = False) -> None:
+    """List the rules with what each is for."""
+    found = _load(files)
+    if json:
+        print_json(
+            [{"name": rule.name, "kind": rule.kind, "key": str(rule.key), "about": rule.about} for rule in found]
+        )
+        return
+    print_table(
+        ["RULE", "KIND", "KEY", "ABOUT"],
+        [[rule.name, rule.kind, str(rule.key), " ".join(rule.about.split())] for rule in found],
+        "no rules",
+    )
+
+
+@app.command("test")
+def run_rule_tests(files: Files = None, json: Json = False) -> None:
+    """Run the rules' own tests. Exit code 1 where one fails."""
+    from rules.testing import run_tests
+
+    results = run_tests(_load(files))
+    failed = [result for result in results if not result.passed]
+    if json:
+        print_json(
+            [
+                {"rule": r.rule, "test": r.test, "file": r.file, "passed": r.passed, "problem": r.problem}
+                for r in results
+            ]
+        )
+    else:
+        for result in failed:
+            typer.secho(f"{result.file}: {result.rule}: {result.test}\n  {result.problem}", fg="red")
+        typer.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def replay(
+    files: Files = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Begin of the journal's part; all of it when left out.")
+    ] = None,
+    json: Json = False,
+    data_dir: Data = HOME,
+) -> None:
+    """Let rules follow the journal of 'vedette up' again, and print what they say; nothing is changed."""
+    import msgspec
+
+    from rules.replay import replay as follow
+
+    found = _load(files)
+    said = [msgspec.to_builtins(signal) for entries in _journals(data_dir, since) for signal in follow(entries, found)]
+    said.sort(key=lambda signal: signal["time"])
+    if json:
+        print_json(said)
+        return
+    print_table(
+        ["TIME", "ACTION", "SEVERITY", "RULE", "KEY", "TITLE"],
+        [
+            [
+                datetime.fromtimestamp(s["time"] / 1e6, UTC).isoformat(timespec="milliseconds"),
+                s["action"], s["severity"], s["rule"], s["key"], s["title"]["en"],
+            ]
+            for s in said
+        ],
+        "the rules say nothing to this journal",
+    )  # fmt: skip
+
+
+def _load(files: list[Path] | None) -> "RuleSet":
+    from rules.language import RuleSet, load_rules
+    from rules.packs import shipped
+
+    if not files:
+        return shipped()
+    found = RuleSet()
+    for file in files:
+        try:
+            found += load_rules(file.read_text(encoding="utf-8"), str(file))
+        except OSError as error:
+            raise RulesError(f"{file} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise RulesError(f"{file} is not UTF-8 text: {error.reason}") from error
+    return found
+
+
+def _journals(data_dir: Path, since: datetime | None) -> "Iterator[Iterator[Entry]]":
+    """The entries of each partition of the journal in their order: a partition's rules see it alone."""
+    from cloud.ingest import journal
+    from cloud.store.connection import connect
+    from vedette.up.home import Home
+
+    begin = 0 if since is None else int(since.replace(tzinfo=since.tzinfo or UTC).timestamp() * 1e6)
+    settings = Home(data_dir.absolute()).settings()
+
+    def one(partition: int) -> "Iterator[Entry]":
+        after = 0
+        while rows := journal.read(connection, partition, after, 1000):
+            for after, line in rows:  # noqa: B020 - the next read goes on behind the last row
+                if line.kind != "rules" and line.arrived >= begin:
+                    yield from journal.entries(line)
+
+    with connect(settings.database, "vedette-replay") as connection:
+        partitions = connection.execute("SELECT partition FROM journal_head WHERE seq > 0 ORDER BY partition")
+        for (partition,) in partitions.fetchall():
+            yield one(partition)
