@@ -111,7 +111,7 @@ def load_engine(manifest: Manifest, folder: Path, threads: int) -> "OnnxEngine":
 class OnnxEngine:
     """A release on ONNX Runtime.
 
-    The file is read once; what was hashed is what runs. Input and output are bound to memory that is allocated once.
+    The file is read once; what was hashed is what runs. The input's memory is allocated once.
 
     Args:
         manifest: what the release says of itself.
@@ -142,10 +142,8 @@ class OnnxEngine:
         _check_tensors(self._path, self._session, manifest)
         self._letterbox = Letterbox(manifest.input)
         self._output = manifest.output.name
-        self._binding = self._session.io_binding()
-        self._input = ort.OrtValue.ortvalue_from_numpy(self._letterbox.tensor)
-        self._binding.bind_ortvalue_input(manifest.input.name, self._input)
-        self._binding.bind_output(self._output, "cpu")
+        # Not a copy: the session reads the letterbox's own memory.
+        self._inputs = {manifest.input.name: ort.OrtValue.ortvalue_from_numpy(self._letterbox.tensor)}
         self._deadline = Deadline(limit_s)
 
     @property
@@ -177,9 +175,10 @@ class OnnxEngine:
     def _run(self) -> NDArray[np.float32]:
         options = ort.RunOptions()
         self._deadline.begin(options)
+        outputs: list[Any] = []
         problem: Exception | None = None
         try:
-            self._session.run_with_iobinding(self._binding, options)
+            outputs = self._session.run_with_ort_values([self._output], self._inputs, options)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no common class
             problem = error
         if self._deadline.end():
@@ -188,7 +187,7 @@ class OnnxEngine:
             )
         if problem is not None:
             raise EngineError(f"{self._path}: the run failed: {problem}") from problem
-        result: NDArray[np.float32] = self._binding.get_outputs()[0].numpy()
+        result: NDArray[np.float32] = outputs[0].numpy()
         return result
 
     def _read(self, rows: NDArray[np.float32], spot: Placement, slack: float) -> list[Detection]:

@@ -1,6 +1,7 @@
 """A tiny ONNX model that really looks: convolutions that answer to bright orange, for tests of the engine alone.
 
-One row comes out: the box around all cells (8x8 pixels) that are orange, and the score of the most orange one.
+Out comes a row where there is orange, and none elsewhere: the box around all cells (8x8 pixels) that are orange, and
+the score of the most orange one.
 """
 
 import hashlib
@@ -60,6 +61,7 @@ def orange_model(size: int = 64, dtype: str = "uint8", output: str = "detections
         "bottom": _edges(cells, axis=0, end=CELL),
         "class": np.zeros((1, 1), np.float32),
         "one": np.array([1, 1], np.int64),
+        "flat": np.array([1], np.int64),
     }
     nodes = [
         helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
@@ -83,8 +85,11 @@ def orange_model(size: int = 64, dtype: str = "uint8", output: str = "detections
         helper.make_node("ReduceMax", ["score"], ["best"], keepdims=1),
         helper.make_node("Reshape", ["best", "one"], ["best_row"]),
         helper.make_node(
-            "Concat", ["left_edge", "top_edge", "right_edge", "bottom_edge", "best_row", "class"], [output], axis=1
+            "Concat", ["left_edge", "top_edge", "right_edge", "bottom_edge", "best_row", "class"], ["row"], axis=1
         ),
+        helper.make_node("Greater", ["best_row", "half"], ["any"]),
+        helper.make_node("Reshape", ["any", "flat"], ["any_flat"]),
+        helper.make_node("Compress", ["row", "any_flat"], [output], axis=0),
     ]
     kind = TensorProto.UINT8 if dtype == "uint8" else TensorProto.FLOAT
     graph = helper.make_graph(
