@@ -19,7 +19,7 @@ from edge.analyzers.events import SECOND, EventIds, revise
 
 LABELS: Final = ("fire", "smoke")
 SLACK: Final = 0.6
-"""An open event lives on detections down to this share of the release's threshold."""
+"""An open event lives on detections down to this share of the release's threshold, in a place seen before."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ class FireAnalyzer:
         """
         self._look += 1
         self._threshold = threshold
-        seen = [item for item in detections if item.label == self._label and item.score >= threshold * SLACK]
         self._forget(captured)
+        seen = [item for item in detections if item.label == self._label and self._counts(item)]
         for item in seen:
             self._note(item, captured)
         step = 0.0 if self._last is None else max(0.0, (captured - self._last) / SECOND)
@@ -157,6 +157,12 @@ class FireAnalyzer:
             ):
                 place.sightings.popleft()
         self._places = [place for place in self._places if place.sightings]
+
+    def _counts(self, item: Detection) -> bool:
+        """A sure sighting counts anywhere, a less sure one where something has been seen before."""
+        if item.score >= self._threshold:
+            return True
+        return item.score >= self._threshold * SLACK and any(_touches(place.box, item.box) for place in self._places)
 
     def _note(self, item: Detection, captured: Micros) -> None:
         near = [place for place in self._places if _touches(place.box, item.box)]
