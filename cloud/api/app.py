@@ -44,6 +44,7 @@ def create_app(settings: CloudSettings, clock: Clock = wall_clock) -> FastAPI:
         tasks = [
             asyncio.create_task(context.live.run(), name="live feed"),
             asyncio.create_task(keep_signed(context), name="signatures"),
+            asyncio.create_task(uploads.forget_abandoned(context), name="abandoned uploads"),
         ]
         try:
             yield

@@ -34,6 +34,8 @@ QUEUE: Final = 128
 """Messages that may wait for a slow subscriber; then it starts again with a snapshot."""
 FINISHED: Final = 100
 """So many warnings that are off the list still stand in a snapshot."""
+READINGS: Final = 20_000
+"""At most about so many readings stand in a snapshot."""
 _RETRY_S: Final = 0.5
 
 log = structlog.get_logger(__name__)
@@ -216,7 +218,7 @@ class Live:
             type="snapshot",
             cursor=self._cursor,
             warnings=warnings,
-            readings=await reads.recent_readings(seconds=180, each=180).run_async(connection),
+            readings=await reads.recent_readings(seconds=180, each=180, total=READINGS).run_async(connection),
             nodes=await reads.nodes().run_async(connection),
         )
         for newcomer in newcomers:

@@ -155,14 +155,15 @@ def latest_readings(series: Sequence[int] | None = None) -> Query[ReadingShape]:
     )
 
 
-def recent_readings(seconds: float, each: int) -> Query[ReadingShape]:
+def recent_readings(seconds: float, each: int, total: int) -> Query[ReadingShape]:
     """Of each series the last ``each`` readings out of the last ``seconds`` before its newest, oldest first: enough
-    for a line on the page."""
+    for a line on the page. Where there are many series, fewer of each: ``total`` in all, but one at least."""
     return Query(
         f"SELECT {_READING} FROM latest l JOIN series s ON s.id = l.series_id CROSS JOIN LATERAL ("
         "SELECT time, value, quality FROM reading WHERE series_id = l.series_id "
-        "AND time > l.time - make_interval(secs => %(seconds)s) ORDER BY time DESC LIMIT %(each)s) r ORDER BY r.time",
-        {"seconds": seconds, "each": each},
+        "AND time > l.time - make_interval(secs => %(seconds)s) ORDER BY time DESC "
+        "LIMIT greatest(1, least(%(each)s, %(total)s / (SELECT count(*) FROM latest)))) r ORDER BY r.time",
+        {"seconds": seconds, "each": each, "total": total},
         _reading,
     )
 

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 _WRITE: Final = 256 * 1024
 _SILENCE_S: Final = 30.0
+_ABANDONED_S: Final = 7 * 86_400.0
 Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
 
@@ -73,6 +74,15 @@ async def append(
         log.info("evidence stored", node=node, sha256=sha256, bytes=size)
     await to_thread.run_sync(_keep, context, sha256, size)
     return _answer(204, size, size)
+
+
+async def forget_abandoned(context: Context) -> None:
+    """Until cancelled: once an hour, throw away what a node began to upload and has not gone on with for a week."""
+    while True:
+        gone = await to_thread.run_sync(context.evidence.forget_abandoned, _ABANDONED_S, context.clock() / 1e6)
+        if gone:
+            log.info("uploads abandoned", files=gone)
+        await asyncio.sleep(3600)
 
 
 async def _receive(

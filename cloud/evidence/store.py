@@ -70,6 +70,9 @@ class EvidenceStore(Protocol):
     def local(self, sha256: str) -> Path | None:
         """A file to serve it from; None where it is not kept."""
 
+    def forget_abandoned(self, older_than_s: float, now_s: float) -> int:
+        """Remove uploads that nobody has gone on with for so long (``now_s`` as ``time.time()``); how many."""
+
 
 class _DiskUpload:
     def __init__(self, file: io.BufferedRandom, partial: Path, kept: Path) -> None:
@@ -145,6 +148,16 @@ class DiskStore:
         """A file to serve it from; None where it is not kept."""
         path = self._kept(sha256)
         return path if path.is_file() else None
+
+    def forget_abandoned(self, older_than_s: float, now_s: float) -> int:
+        """Remove uploads that nobody has gone on with for so long (``now_s`` as ``time.time()``); how many."""
+        gone = 0
+        for partial in (self.folder / "incoming").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if partial.stat().st_mtime < now_s - older_than_s:
+                    partial.unlink()
+                    gone += 1
+        return gone
 
     def _kept(self, sha256: str) -> Path:
         if not SHA256.fullmatch(sha256):

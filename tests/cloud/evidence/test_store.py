@@ -1,6 +1,7 @@
 """Evidence on disk: kept whole under its own name, or not at all."""
 
 import hashlib
+import time
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,11 @@ def test_an_upload_that_claims_to_be_shorter_than_what_came_starts_again(store: 
         pass
     assert caught.value.offset == 0
     send(store, DATA)
+
+
+def test_an_abandoned_upload_does_not_lie_about_for_ever(store: DiskStore) -> None:
+    with store.upload(NAME, "demo/gate", 0, len(DATA)) as upload:
+        upload.write(DATA[:100])
+    assert store.forget_abandoned(3600, time.time()) == 0
+    assert store.forget_abandoned(3600, time.time() + 7200) == 1
+    assert store.received(NAME, "demo/gate") == 0
