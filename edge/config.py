@@ -149,11 +149,15 @@ class Channel(Part):
     """Modbus: address, base 0, of the first register."""
     type: Literal["uint16", "int16", "uint32", "int32", "float32"] = "uint16"
     function: Literal["holding", "input"] = "holding"
+    word_order: Literal["big", "little"] = "big"
+    """Modbus: which of two registers comes first in a 32-bit number; ``big`` is the higher one."""
     scale: float = 1.0
+    """What is read times this is the value in ``unit``."""
     column: str | None = None
     """CSV: name of the column."""
     range: tuple[float, float] | None = None
-    """What the sensor can measure; outside of it the reading's quality is ``bad``."""
+    """What the sensor can measure; outside of it the reading's quality is ``bad``, but ``uncertain`` beyond the end
+    that the alarm looks at: a sensor driven beyond its range by gas must not fall silent."""
     alarm: GasAlarm | None = None
 
     @field_validator("range")
@@ -171,6 +175,7 @@ class Sensor(Part):
     title: str = ""
     note: str = ""
     every_s: Annotated[float, Field(gt=0, le=3600)] = 1.0
+    """Modbus: seconds from one reading to the next. A CSV file is played at its own pace."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 3.0
     channels: Annotated[tuple[Channel, ...], Field(min_length=1)]
     time_column: str = "time"

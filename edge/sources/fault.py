@@ -1,6 +1,5 @@
 """What can be wrong with a camera, told apart, each with the way out. Never a password in it."""
 
-import socket
 from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
@@ -9,6 +8,7 @@ import av
 import av.error
 
 from edge.config import redact
+from edge.sources.reach import ReachError, Unreached, reach
 
 DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 
@@ -70,7 +70,7 @@ class CameraError(Exception):
         super().__init__(f"camera {camera!r}: {redact(url)} {what}; {self.way_out}")
 
 
-def reach(camera: str, url: str, timeout_s: float) -> None:
+def reach_camera(camera: str, url: str, timeout_s: float) -> None:
     """Connect to a network camera's port, to tell apart what FFmpeg does not.
 
     Raises:
@@ -78,23 +78,17 @@ def reach(camera: str, url: str, timeout_s: float) -> None:
     """
     parts = urlsplit(url)
     try:
-        host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
-    except ValueError:
-        raise CameraError(camera, url, Fault.UNKNOWN_NAME, "has no valid port") from None
-    try:
-        socket.create_connection((host, port), timeout=timeout_s).close()
-    except socket.gaierror:
-        raise CameraError(camera, url, Fault.UNKNOWN_NAME, f"cannot be found: the name {host!r} is unknown") from None
-    except ConnectionRefusedError:
-        raise CameraError(
-            camera, url, Fault.REFUSED, f"refused the connection: nothing listens on port {port}"
-        ) from None
-    except TimeoutError:
-        raise CameraError(camera, url, Fault.UNREACHABLE, f"did not answer within {timeout_s:g} s") from None
-    except OSError as error:
-        raise CameraError(camera, url, Fault.UNREACHABLE, f"cannot be reached: {error.strerror}") from None
+        reach(parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme], timeout_s)
+    except ReachError as error:
+        raise CameraError(camera, url, _CAUSES[error.cause], str(error)) from None
 
 
+_CAUSES: Final = {
+    Unreached.UNKNOWN_NAME: Fault.UNKNOWN_NAME,
+    Unreached.REFUSED: Fault.REFUSED,
+    Unreached.NO_ANSWER: Fault.UNREACHABLE,
+    Unreached.UNREACHABLE: Fault.UNREACHABLE,
+}
 _HTTP: Final[tuple[tuple[type[Exception], Fault, str], ...]] = (
     (av.error.HTTPUnauthorizedError, Fault.PASSWORD, "answered 401"),
     (av.error.HTTPForbiddenError, Fault.FORBIDDEN, "answered 403"),

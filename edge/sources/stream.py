@@ -15,7 +15,7 @@ from edge.config import Camera
 from edge.evidence.clip import ClipError, StreamForm
 from edge.evidence.ring import Packet
 from edge.sources.camera import Picture, StreamInfo, Wait, fitted
-from edge.sources.fault import CameraError, Fault, explain, reach
+from edge.sources.fault import CameraError, Fault, explain, reach_camera
 from edge.sources.frames import Image
 from edge.sources.pace import BEHIND_S, Freshness, Sampler
 
@@ -49,7 +49,7 @@ class AvStream:
         self._wall, self._monotonic = wall, monotonic
         self._url = camera.url.get_secret_value()
         if camera.kind != "file":
-            reach(name, self._url, camera.timeout_s)
+            reach_camera(name, self._url, camera.timeout_s)
         self._container, self._stream = self._open()
         self._played = camera.kind == "file" or (camera.kind == "http" and self._container.duration is not None)
         """Whether it is a recording: it comes as fast as it is read, and has an end."""
