@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import cv2
-import msgspec
 import structlog
 
 from contract.ids import Micros
@@ -34,6 +33,7 @@ from edge.vision.detectors import Detectors
 from edge.vision.engine import Engine, EngineError, load_engine
 from edge.vision.engines import Engines
 from edge.vision.picture import Bgr
+from edge.vision.report import describe
 from edge.vision.scheduler import Scheduler
 from edge.vision.watch import CameraWatch
 from edge.vision.zoo import shipped_release
@@ -159,7 +159,9 @@ class Vision:
         self._beat_s = now
         faults = [f"camera {n}: {w.counts.reason}" for n, w in self._watches.items() if w.counts.reason]
         faults += [f"outbox: {self._desk.problem}"] if self._desk.problem else []
-        status.beat(self._detail(), "degraded" if faults else "ok", "; ".join(faults))
+        detail = describe(self._switch, self._detectors, self._watches.values(), self._scheduler)
+        detail |= {"snapshots": self._shown, "readings_dropped": self._desk.dropped}
+        status.beat(detail, "degraded" if faults else "ok", "; ".join(faults))
 
     def _build(self, manifest: Manifest, folder: Path) -> Engine:
         return load_engine(manifest, folder, self._config.threads)
@@ -268,29 +270,3 @@ class Vision:
         source: Any = status.detail.get("source")
         said = source.get("reason", "") if isinstance(source, dict) else ""
         return str(said or status.reason)
-
-    def _detail(self) -> dict[str, Any]:
-        """As JSON: ``models`` (``ModelHealth``) and ``cameras`` (``Counts``, with ``state``)."""
-        names = dict.fromkeys((*self._engines.names(), *self._detectors.missing))
-        models = []
-        for name in names:
-            health = self._switch.health(name)
-            reason = self._detectors.missing.get(name, "") or self._fault(name)
-            models.append(msgspec.structs.replace(health, reason=health.reason or reason))
-        cameras = {}
-        for name, watch in self._watches.items():
-            counts = msgspec.to_builtins(watch.counts)
-            counts["latency_ms"] = round(watch.counts.latency_ms, 2)
-            counts["skipped"] = self._scheduler.skipped(name)
-            counts["state"] = "degraded" if watch.counts.reason else "ok"
-            cameras[name] = counts
-        return {
-            "models": [msgspec.to_builtins(model) for model in models],
-            "cameras": cameras,
-            "snapshots": self._shown,
-            "readings_dropped": self._desk.dropped,
-        }
-
-    def _fault(self, name: str) -> str:
-        tally = self._detectors.tallies.get(name)
-        return tally.reason if tally is not None else ""
