@@ -121,7 +121,8 @@ def _journals(data_dir: Path, since: datetime | None) -> "Iterator[Iterator[Entr
     def one(partition: int) -> "Iterator[Entry]":
         after = 0
         while rows := journal.read(connection, partition, after, 1000):
-            for after, line in rows:  # noqa: B020 - the next read goes on behind the last row
+            after = rows[-1][0]
+            for _, line in rows:
                 if line.kind != "rules" and line.arrived >= begin:
                     yield from journal.entries(line)
 

@@ -21,7 +21,7 @@ FULL_SCALE_PPM: Final = 1000
 CO_REGISTER: Final = 0
 O2_REGISTER: Final = 1
 """Oxygen in hundredths of a percent by volume."""
-STARTS_AT_S: Final = -20.0
+STARTS_AT_S: Final = -10.0
 """Seconds before ignition at which the playing starts: quiet air first."""
 _LOG: Final = Path("sensors/nist_fires/ISOHept19.csv")
 _REST_S: Final = 600.0
