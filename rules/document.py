@@ -1,13 +1,16 @@
 """YAML documents with the place of everything in them, so that an error names line and column."""
 
 import difflib
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 Path = tuple[str | int, ...]
+MOST_PARTS: Final = 20_000
+DEEPEST: Final = 20
+"""A document with more parts, or deeper ones, is no rule (but perhaps an alias that refers to itself)."""
 
 
 class RuleError(ValueError):
@@ -61,7 +64,12 @@ def read_documents(text: str, file: str) -> list[Document]:
         places: dict[Path, tuple[int, int, str]] = {}
         _locate(node, (), places, file)
         own = text[node.start_mark.index : node.end_mark.index].strip()
-        value = yaml.SafeLoader("").construct_document(node)
+        try:
+            value = yaml.SafeLoader("").construct_document(node)
+        except (yaml.YAMLError, ValueError) as error:
+            line, column, _ = places[()]
+            problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
+            raise RuleError(f"{file}:{line}:{column}: not YAML: {problem}") from None
         document = Document(file, own, value, places)
         if not isinstance(value, dict):
             raise document.error((), "is no rule; a rule begins with 'rule: name'")
@@ -77,14 +85,19 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 
 
 def _locate(node: yaml.Node, path: Path, places: dict[Path, tuple[int, int, str]], file: str) -> None:
+    if len(places) >= MOST_PARTS or len(path) >= DEEPEST:
+        row, start = node.start_mark.line + 1, node.start_mark.column + 1
+        raise RuleError(f"{file}:{row}:{start}: too large or too deep for a rule; does an alias refer to itself?")
     style = getattr(node, "style", None) if isinstance(node, yaml.ScalarNode) else None
     places[path] = (node.start_mark.line + 1, node.start_mark.column + 1, style or "")
     if isinstance(node, yaml.MappingNode):
-        seen: set[Hashable] = set()
+        seen: set[str] = set()
         for key, value in node.value:
+            place = f"{file}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                raise RuleError(f"{place}: a key is a word, not a list or a mapping")
             if key.value in seen:
-                row, start = key.start_mark.line + 1, key.start_mark.column + 1
-                raise RuleError(f"{file}:{row}:{start}: key {key.value!r} stands here twice; remove one")
+                raise RuleError(f"{place}: key {key.value!r} stands here twice; remove one")
             seen.add(key.value)
             _locate(value, (*path, str(key.value)), places, file)
     elif isinstance(node, yaml.SequenceNode):

@@ -93,7 +93,7 @@ def _run(rule: Rule, test: RuleTest) -> TestResult:
             if not test.only or signal.action.value in test.only
         ]
         problems = list(_compare(test.expect, signals))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         problems = [str(error)]
     return TestResult(rule.name, test.name, rule.file, "\n".join(problems))
 

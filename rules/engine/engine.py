@@ -254,11 +254,11 @@ class Engine:
         self._enqueue(number, key, state)
 
     def _refuse(self, number: int, keys: dict[str, _State], signals: list[Signal]) -> None:
-        rule = self._rule(number)
-        state = keys.setdefault("", _State(Row("", "", "", ""), [let.make() for let in rule.lets]))
-        if state.row.fault is None:
-            error = OverflowError(f"more than {MOST_KEYS} keys; give the rule a narrower scope or a wider key")
-            self._suspend(number, "", state, error, signals)
+        """The rule has no room for one more key; what it remembers goes on."""
+        if "" not in keys:
+            keys[""] = _State(Row("", "", "", ""), [let.make() for let in self._rule(number).lets])
+        error = OverflowError(f"more than {MOST_KEYS} keys; give the rule a narrower scope or a wider key")
+        self._suspend(number, "", keys[""], error, signals)
 
     def _rule(self, number: int) -> Rule:
         return self.rules.rules[number]
