@@ -132,6 +132,7 @@ class Delivery:
         if self._mailbox.fileno() in readable:
             while self._mailbox.receive(0.0) is not None:
                 pass
+            self._uploader.wake()
         return sock is not None and sock in readable, bool(writable)
 
     def _report(self, now: float) -> None:

@@ -69,12 +69,18 @@ class Uploader:
         self._monotonic = monotonic
         self._chance = chance or random.Random()  # noqa: S311
         self._attempts: dict[str, _Attempt] = {}
+        self._wanted = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
         """Upload until ``stop`` is set; a thread of its own."""
         while not stop.is_set():
+            self._wanted.clear()
             if not self.step(stop):
-                stop.wait(_WAIT_S)
+                self._wanted.wait(_WAIT_S)
+
+    def wake(self) -> None:
+        """There may be something new to upload."""
+        self._wanted.set()
 
     def step(self, stop: threading.Event) -> bool:
         """Try the first file that is due; False where none is."""
@@ -106,21 +112,22 @@ class Uploader:
         """True when the cloud has the whole file; False where ``stop`` cut it short."""
         with path.open("rb") as file:
             size = path.stat().st_size
-            offset = self._offset(pending.sha256)
-            while offset < size:
+            offset, whole = self._offset(pending.sha256)
+            while not whole:
                 if stop.is_set():
                     return False
                 file.seek(offset)
                 offset = self._send(pending.sha256, file.read(PIECE_BYTES), offset, size)
+                whole = offset == size
         return True
 
-    def _offset(self, sha256: str) -> int:
-        """How much of the file the cloud has."""
+    def _offset(self, sha256: str) -> tuple[int, bool]:
+        """How much of the file the cloud has, and whether it keeps the whole: only then it tells its length."""
         response = self._http.head(upload_path(sha256))
         if response.status_code == httpx.codes.NOT_FOUND:
-            return 0
+            return 0, False
         _check(response)
-        return _read_offset(response)
+        return _read_offset(response), LENGTH_HEADER in response.headers
 
     def _send(self, sha256: str, piece: bytes, offset: int, size: int) -> int:
         """Append a piece; the offset from which to go on."""
@@ -132,7 +139,7 @@ class Uploader:
         response = self._http.patch(upload_path(sha256), content=piece, headers=headers)
         _check(response)
         gone_on = _read_offset(response)
-        if gone_on <= offset:
+        if gone_on <= offset < size:
             raise PassingError(f"the cloud stays at byte {gone_on}")
         return gone_on
 

@@ -1,11 +1,13 @@
 """Files that show events, named by their content, until the cloud has them."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,8 @@ from contract.evidence import MAX_FILE_BYTES
 _NAME: Final = re.compile(r"[0-9a-f]{64}")
 _PARTIAL: Final = ".partial-"
 _CHUNK: Final = 1 << 20
+SPARE_BYTES: Final = 64 << 20
+"""Of the disk, left free: records come before pictures."""
 
 _log = structlog.get_logger()
 
@@ -30,12 +34,16 @@ class EvidenceFiles:
     Args:
         folder: made when missing.
         max_bytes: above this the oldest files go, whether the cloud has them or not; ``evicted`` counts them.
+        disk_free: bytes free on the disk of a folder; below ``SPARE_BYTES`` the oldest files go, too.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, max_bytes: int, disk_free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
+    ) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
         self.evicted = 0
+        self._disk_free = disk_free
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, data: bytes | Path) -> tuple[str, int]:
@@ -52,6 +60,7 @@ class EvidenceFiles:
         if not 0 < size <= MAX_FILE_BYTES:
             what = "evidence" if isinstance(data, bytes) else str(data)
             raise EvidenceError(f"{what} has {size} bytes; between 1 and {MAX_FILE_BYTES} can be kept")
+        self._evict(self.max_bytes - size, size)
         partial = self.folder / f"{_PARTIAL}{os.getpid()}-{secrets.token_hex(8)}"
         try:
             sha256 = _write(partial, data)
@@ -61,7 +70,6 @@ class EvidenceFiles:
         _sync_folder(self.folder)
         if isinstance(data, Path) and data != self.path(sha256):
             data.unlink(missing_ok=True)
-        self._evict(keep=sha256)
         return sha256, size
 
     def path(self, sha256: str) -> Path:
@@ -99,18 +107,26 @@ class EvidenceFiles:
                     found.append((stat.st_mtime_ns, stat.st_size, path))
         return found
 
-    def _evict(self, keep: str) -> None:
-        files = sorted(self._files())
+    def _evict(self, most: int, needed: int) -> None:
+        """Delete the oldest files until the rest takes ``most`` bytes and ``needed`` bytes find room on the disk.
+
+        Raises:
+            OSError: they do not, even with all files gone.
+        """
+        files = sorted(self._files(), reverse=True)
         total = sum(size for _, size, _ in files)
-        for _, size, path in files:
-            if total <= self.max_bytes:
-                return
-            if path.name == keep:
-                continue
+        while total > most or self._disk_free(self.folder) < SPARE_BYTES + needed:
+            if not files:
+                break
+            _, size, path = files.pop()
             path.unlink(missing_ok=True)
             total -= size
             self.evicted += 1
             _log.warning("evidence.evicted", sha256=path.name, bytes=size, limit=self.max_bytes)
+        if self._disk_free(self.folder) < SPARE_BYTES + needed:
+            raise OSError(
+                errno.ENOSPC, f"evidence of {needed} bytes has no room; make room on the disk", str(self.folder)
+            )
 
 
 def _write(target: Path, data: bytes | Path) -> str:

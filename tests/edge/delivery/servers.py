@@ -108,7 +108,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         if not self._refused():
             name = self._name()
-            self._answer(200, len(self.server.kept.get(name, self.server.partial.get(name, b""))))
+            kept = self.server.kept.get(name)
+            if kept is not None:
+                self._answer(200, len(kept), len(kept))
+            else:
+                self._answer(200, len(self.server.partial.get(name, b"")))
 
     def do_PATCH(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -152,8 +156,10 @@ class _Handler(BaseHTTPRequestHandler):
         assert self.path == upload_path(name)
         return name
 
-    def _answer(self, status: int, offset: int) -> None:
+    def _answer(self, status: int, offset: int, length: int | None = None) -> None:
         self.send_response(status)
+        if length is not None:
+            self.send_header(LENGTH_HEADER, str(length))
         self.send_header(OFFSET_HEADER, str(offset))
         if status != 204:
             self.send_header("Content-Length", "0")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.evidence.files import EvidenceError, EvidenceFiles
+from edge.evidence.files import SPARE_BYTES, EvidenceError, EvidenceFiles
 
 
 @pytest.fixture
@@ -38,11 +38,25 @@ def test_the_same_content_twice_is_one_file(files: EvidenceFiles) -> None:
 def test_above_the_limit_the_oldest_go_and_are_counted(files: EvidenceFiles) -> None:
     names = []
     for age, letter in enumerate(b"abcd"):
-        sha256, _ = files.add(bytes([letter]) * 300)
-        os.utime(files.path(sha256), (age, age))
-        names.append(sha256)
+        names.append(add_aged(files, bytes([letter]) * 300, age))
     assert [files.path(name).exists() for name in names] == [False, True, True, True]
     assert files.evicted == 1
+
+
+def add_aged(files: EvidenceFiles, data: bytes, age: int) -> str:
+    sha256, _ = files.add(data)
+    os.utime(files.path(sha256), (age, age))
+    return sha256
+
+
+def test_on_a_full_disk_the_oldest_give_way_to_the_newest(tmp_path: Path) -> None:
+    disk = SPARE_BYTES + 1000
+    folder = tmp_path / "evidence"
+    files = EvidenceFiles(folder, 1 << 30, lambda _: disk - sum(f.stat().st_size for f in folder.iterdir()))
+    names = [add_aged(files, bytes([letter]) * 400, age) for age, letter in enumerate(b"abc")]
+    assert [files.path(name).exists() for name in names] == [False, True, True]
+    with pytest.raises(OSError, match="make room on the disk"):
+        files.add(b"x" * 1001)
 
 
 def test_a_file_above_the_limit_is_kept_alone(files: EvidenceFiles) -> None:
