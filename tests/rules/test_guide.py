@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+from rules.entry import RecordEntry, TickEntry
 from rules.language import load_rules
 from rules.packs import shipped
+from rules.replay import decode_entry
 from rules.streams import STREAMS
 from rules.testing import run_tests
 from rules.windows import FUNCTIONS
@@ -24,3 +26,11 @@ def test_every_window_stream_and_shipped_rule_is_described() -> None:
         assert f"`{name}`" in GUIDE, name
     for stream in STREAMS:
         assert f"`{stream}" in GUIDE, stream
+
+
+def test_the_example_entries_are_entries() -> None:
+    example = re.search(r"```json\n(.*?)```", GUIDE, re.DOTALL)
+    assert example is not None
+    record, tick = (decode_entry(line) for line in example[1].splitlines())
+    assert isinstance(record, RecordEntry)
+    assert isinstance(tick, TickEntry)
