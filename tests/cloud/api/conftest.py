@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from pydantic import SecretStr
 
 from cloud.api.serve import run
 from cloud.identity.nodes import hash_secret
+from cloud.servers.postgres import EmbeddedPostgres
 from cloud.settings import CloudSettings
 from cloud.store.times import moment
 from tests.cloud.warnings.samples import EPISODE
 from tests.conftest import RunningBroker, free_port
 
 SECRET = "correct-horse"
+SECRET_HASH = hash_secret(SECRET)
 
 
 @dataclass(frozen=True)
@@ -36,24 +39,25 @@ class Api:
         return self.url.replace("http", "ws", 1) + "/api/v1/live"
 
 
-@pytest.fixture
-def settings(database: str, broker: RunningBroker, tmp_path: Path) -> CloudSettings:
+def make_settings(database: str, broker: RunningBroker, folder: Path) -> CloudSettings:
+    """Settings of an API with everything in one folder."""
     return CloudSettings(
         database=database,
         broker=broker.url,
         broker_username=broker.username,
         broker_password=SecretStr(broker.password),
-        evidence=tmp_path / "evidence",
-        tuf=tmp_path / "tuf",
-        keys=tmp_path / "keys",
+        evidence=folder / "evidence",
+        tuf=folder / "tuf",
+        keys=folder / "keys",
         listen=f"127.0.0.1:{free_port()}",
-        console=tmp_path / "console",
+        console=folder / "console",
         demo_note="a test",
     )
 
 
-@pytest.fixture
-def api(settings: CloudSettings) -> Iterator[Api]:
+@contextmanager
+def serving(settings: CloudSettings) -> Iterator[Api]:
+    """A running API."""
     stop = threading.Event()
     failures: list[BaseException] = []
 
@@ -74,15 +78,42 @@ def api(settings: CloudSettings) -> Iterator[Api]:
             while not failures and http.get("/healthz").status_code == 503:
                 pass
             assert not failures, failures
-            connection.execute(
-                "INSERT INTO node (site, node, partition, secret_hash) VALUES ('demo', 'gate', 3, %s)",
-                [hash_secret(SECRET)],
-            )
             yield Api(url, settings, http, connection)
     finally:
         stop.set()
         thread.join()
     assert not failures, failures
+
+
+@pytest.fixture
+def settings(database: str, broker: RunningBroker, tmp_path: Path) -> CloudSettings:
+    return make_settings(database, broker, tmp_path)
+
+
+@pytest.fixture(scope="package")
+def _served(
+    postgres: EmbeddedPostgres, _template: str, broker: RunningBroker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Api]:
+    with psycopg.connect(postgres.conninfo, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE api_tests TEMPLATE {_template}")
+        with serving(make_settings(postgres.conninfo_of("api_tests"), broker, tmp_path_factory.mktemp("api"))) as api:
+            yield api
+        connection.execute("DROP DATABASE api_tests WITH (FORCE)")
+
+
+@pytest.fixture
+def api(_served: Api) -> Api:
+    """The running API, with one node and nothing else in its tables and folders."""
+    _served.database.execute(
+        "TRUNCATE node, event, evidence, evidence_file, series, reading, latest, feed, warning CASCADE"
+    )
+    for path in _served.settings.evidence.rglob("*"):
+        if path.is_file():
+            path.unlink()
+    _served.database.execute(
+        "INSERT INTO node (site, node, partition, secret_hash) VALUES ('demo', 'gate', 3, %s)", [SECRET_HASH]
+    )
+    return _served
 
 
 def add_event(connection: psycopg.Connection[Any], event: str = "fire-1", captured: int = EPISODE) -> None:

@@ -10,7 +10,7 @@ from cloud.api.serve import ListenError, run
 from cloud.settings import CloudSettings
 from cloud.store.connection import StoreError
 from cloud.store.schema import UnknownVersionError
-from tests.cloud.api.conftest import Api
+from tests.cloud.api.conftest import serving
 
 
 def test_a_taken_port_is_named(settings: CloudSettings) -> None:
@@ -37,15 +37,11 @@ def test_a_database_that_is_not_there_is_named_without_its_password(settings: Cl
     assert "hunter2" not in str(caught.value)
 
 
-class TestPage:
-    @pytest.fixture
-    def settings(self, settings: CloudSettings, tmp_path: Path) -> CloudSettings:
-        (tmp_path / "console" / "assets").mkdir(parents=True)
-        (tmp_path / "console" / "index.html").write_text("<h1>the page</h1>")
-        (tmp_path / "console" / "assets" / "page-abc.js").write_text("1")
-        return settings
-
-    def test_the_built_page_is_served_and_its_assets_are_kept(self, api: Api) -> None:
+def test_the_built_page_is_served_and_its_assets_are_kept(settings: CloudSettings, tmp_path: Path) -> None:
+    (tmp_path / "console" / "assets").mkdir(parents=True)
+    (tmp_path / "console" / "index.html").write_text("<h1>the page</h1>")
+    (tmp_path / "console" / "assets" / "page-abc.js").write_text("1")
+    with serving(settings) as api:
         page = api.http.get("/")
         assert page.text == "<h1>the page</h1>"
         assert page.headers["cache-control"] == "no-cache"
