@@ -1,9 +1,7 @@
 """The rule language: one YAML document a rule, checked whole when it is loaded."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Mapping
 from fnmatch import translate
 from re import Pattern
 from re import compile as regex
@@ -12,12 +10,15 @@ from typing import Any, Final
 import msgspec
 
 from contract.ids import check_id
-from rules.document import Document, Path, RuleError, read_documents, unknown_key
+from rules.document import Document, Path, read_documents, unknown_key
 from rules.durations import SECOND, parse_duration
 from rules.expression import Expression, ExpressionError, Kind, check_name, compile_condition
+from rules.rule import Case, Key, Reference, Rule, RuleSet, RuleTest, Scope
 from rules.signal import Severity
 from rules.template import Template, parse_template
 from rules.windows import Let, LetError, parse_let
+
+__all__ = ["CAP_FIELDS", "Rule", "RuleSet", "load_rules"]
 
 CAP_FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "category": frozenset(
@@ -31,36 +32,6 @@ CAP_FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "event": frozenset(),
 }
 """Fields of CAP 1.2's ``info`` (OASIS 2010, section 3.2.2) and their values; ``event`` is free text."""
-
-
-class Key(StrEnum):
-    """What a rule speaks of, one episode each."""
-
-    SOURCE = "source"
-    ZONE = "zone"
-    SERIES = "series"
-    """One quantity of one source."""
-    NODE = "node"
-    SITE = "site"
-    CITY = "city"
-
-
-class RuleTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A test inside a rule; ``rules.testing`` says what ``given`` and ``expect`` may hold."""
-
-    name: str
-    given: list[dict[str, Any]]
-    expect: list[dict[str, Any]]
-    until: str = ""
-    only: list[str] = []
-    """Actions that are compared, such as ``[raise, clear]``; all when left out."""
-
-
-class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a figure comes from: the words and their source."""
-
-    quote: str
-    source: str
 
 
 class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,103 +75,6 @@ class _RuleDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cap: dict[str, str] = {}
     references: list[Reference] = []
     tests: list[RuleTest] = []
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Where a rule holds; None means everywhere."""
-
-    sites: Pattern[str] | None = None
-    nodes: Pattern[str] | None = None
-    sources: Pattern[str] | None = None
-    zones: Pattern[str] | None = None
-
-    def holds(self, site: str, node: str, source: str, zone: str) -> bool:
-        """Whether a record of this place is in scope."""
-        return (
-            (self.sites is None or self.sites.fullmatch(site) is not None)
-            and (self.nodes is None or self.nodes.fullmatch(node) is not None)
-            and (self.sources is None or self.sources.fullmatch(source) is not None)
-            and (self.zones is None or self.zones.fullmatch(zone) is not None)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A severity, the condition under which it holds (None: always), and what is said then."""
-
-    when: Expression | None
-    severity: Severity
-    title: Template
-    text: Template
-    playbook: Template
-    cap: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule, compiled. Durations are microseconds."""
-
-    name: str
-    version: int
-    wording: str
-    """First 12 digits of the SHA-256 of the rule's text."""
-    kind: str
-    scope: Scope | None
-    key: Key
-    lets: tuple[Let, ...]
-    when: Expression
-    clear: Expression | None
-    hold: int
-    clear_after: int
-    update_every: int
-    cases: tuple[Case, ...]
-    """The first that holds counts; the last always does."""
-    references: tuple[Reference, ...] = ()
-    tests: tuple[RuleTest, ...] = ()
-    file: str = ""
-    about: str = ""
-    known: bool = False
-    """Whether a condition asks which names have a value."""
-    lazy: bool = False
-    """Whether costly windows may be left out where ``when`` is false without them."""
-
-
-@dataclass(frozen=True)
-class RuleSet:
-    """Rules that are run together; their names differ."""
-
-    rules: tuple[Rule, ...] = ()
-    _names: frozenset[str] = field(default=frozenset(), init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        names: dict[str, Rule] = {}
-        for rule in self.rules:
-            if rule.name in names:
-                raise RuleError(
-                    f"rule {rule.name!r} stands in {names[rule.name].file} and again in {rule.file}; rename one"
-                )
-            names[rule.name] = rule
-
-    def __iter__(self) -> Iterator[Rule]:
-        return iter(self.rules)
-
-    def __len__(self) -> int:
-        return len(self.rules)
-
-    def __add__(self, other: "RuleSet") -> "RuleSet":
-        """Both sets together.
-
-        Raises:
-            RuleError: a name stands in both.
-        """
-        return RuleSet(self.rules + other.rules)
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes when any rule's wording does."""
-        whole = "\n".join(f"{rule.name} {rule.wording}" for rule in self.rules)
-        return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
 
 def load_rules(text: str, file: str = "rules.yaml") -> RuleSet:

@@ -10,7 +10,7 @@ from contract.records import Lane, Record
 from rules.durations import SECOND
 from rules.engine import Engine
 from rules.entry import Entry, RecordEntry, TickEntry
-from rules.language import RuleSet
+from rules.rule import RuleSet
 from rules.signal import Signal
 
 

@@ -21,8 +21,8 @@ from contract.records import Event, Health, Lane, Phase, Reading, Record
 from rules.document import unknown_key
 from rules.durations import SECOND, parse_duration
 from rules.entry import RecordEntry
-from rules.language import Rule, RuleSet, RuleTest
 from rules.replay import replay, with_ticks
+from rules.rule import Rule, RuleSet, RuleTest
 from rules.signal import Signal
 
 START: Final = 1_700_000_000_000_000

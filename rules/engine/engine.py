@@ -16,7 +16,7 @@ from rules.engine.index import Feed, tables
 from rules.engine.revisions import Revisions
 from rules.engine.snapshot import RuleState, Snapshot, SnapshotError, decode_snapshot, encode_snapshot
 from rules.entry import Entry, RecordEntry, TickEntry
-from rules.language import Key, Rule, RuleSet
+from rules.rule import Key, Rule, RuleSet
 from rules.signal import Signal
 from rules.signals.occurrences import Absent
 from rules.signals.window import Sample, Window

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from rules.language import Case, Rule
+from rules.rule import Case, Rule
 from rules.signal import Action, Severity, Signal
 
 MOST_NAMED: Final = 64

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from rules.language import Rule
+from rules.rule import Rule
 from rules.signal import Action, Severity, Signal, Text
 
 KIND = "rule-fault"

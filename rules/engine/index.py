@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rules.language import Key, Rule, RuleSet, Scope
+from rules.rule import Key, Rule, RuleSet, Scope
 from rules.streams import ANY, STREAMS, Item, fields_of
 from rules.windows import Tap
 
