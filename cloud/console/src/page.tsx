@@ -49,7 +49,7 @@ function Bar() {
         <input value={officer.value} maxLength={64} autoComplete="name" onInput={(e) => setOfficer(e.currentTarget.value)} />
       </label>
       <button class="quiet" aria-pressed={soundOn.value} onClick={() => void toggleSound()}>
-        {soundOn.value ? "🔔" : "🔕"} {say("sound")}
+        {say(soundOn.value ? "soundOn" : "soundOff")}
       </button>
       <button class="quiet" onClick={() => choose(language.value === "en" ? "zh" : "en")}>
         {language.value === "en" ? "中文" : "English"}

@@ -3,6 +3,9 @@ import { age, figure, now, unit } from "./format";
 import type { Node } from "./model";
 import { say } from "./texts";
 
+/** Readings further apart than this are not joined: nobody knows what was between them. */
+const GAP_MS = 15_000;
+
 /** A line of the last readings; the scale is that of what is shown. */
 export function Chart({ series: one, tall = false }: { series: Series; tall?: boolean }) {
   const { last, points } = one;
@@ -11,9 +14,14 @@ export function Chart({ series: one, tall = false }: { series: Series; tall?: bo
   const high = Math.max(...values);
   const from = points[0]?.[0] ?? 0;
   const span = Math.max(1, (points[points.length - 1]?.[0] ?? 1) - from);
-  const path = points
-    .map(([at, value]) => `${(((at - from) / span) * 100).toFixed(2)},${(high > low ? 28 - ((value - low) / (high - low)) * 26 : 15).toFixed(2)}`)
-    .join(" ");
+  const lines: string[] = [];
+  points.forEach(([at, value], index) => {
+    const x = (((at - from) / span) * 100).toFixed(2);
+    const y = (high > low ? 28 - ((value - low) / (high - low)) * 26 : 15).toFixed(2);
+    const gap = index === 0 || at - (points[index - 1]?.[0] ?? at) > GAP_MS;
+    if (gap) lines.push(`${x},${y}`);
+    else lines[lines.length - 1] += ` ${x},${y}`;
+  });
   const title = nodes.value.get(`${last.site}/${last.node}`)?.sources.find((source) => source.source === last.source)?.title;
   const stale = now.value - Date.parse(last.time) > 30_000;
   return (
@@ -25,7 +33,9 @@ export function Chart({ series: one, tall = false }: { series: Series; tall?: bo
         {figure(last.value)} <small>{unit(last.unit)}</small>
       </span>
       <svg viewBox="0 0 100 30" preserveAspectRatio="none" aria-hidden="true">
-        {points.length > 1 && <polyline points={path} vector-effect="non-scaling-stroke" />}
+        {lines.map((line, index) => (
+          <polyline key={index} points={line} vector-effect="non-scaling-stroke" />
+        ))}
       </svg>
       <span class="faint">
         {points.length > 1 ? `${figure(low)} – ${figure(high)} · ` : ""}
@@ -58,7 +68,7 @@ function OneNode({ node }: { node: Node }) {
         {node.sources.map((source) => (
           <li key={source.source} data-testid="source">
             <i class={node.online ? source.state : "down"} /> <span>{source.title || source.source}</span>
-            <span class="faint">
+            <span class="faint" title={source.reason}>
               {source.state === "ok" ? `${figure(source.rate_hz)} Hz` : source.reason || source.state}
             </span>
             {source.note && <small class="tag">{source.note}</small>}
@@ -67,7 +77,7 @@ function OneNode({ node }: { node: Node }) {
         {node.parts
           .filter((part) => part.state !== "ok")
           .map((part) => (
-            <li key={part.part}>
+            <li key={part.part} class="fault" title={part.reason}>
               <i class="degraded" /> <span>{part.part}</span> <span class="faint">{part.reason || part.state}</span>
             </li>
           ))}
