@@ -139,7 +139,7 @@ def commit(
                 "WHERE r.partition = n.partition",
                 [[one.partition for one in followers], [one.seq for one in followers]],
             )
-            changed = len(lifecycle.apply(connection, [one.signal for one in said], max(one.arrived for one in said)))
+            changed = len(lifecycle.apply(connection, [one.signal for one in said], now))
         for follower in followers:
             if follower.wants_snapshot(now):
                 follower.store_snapshot(connection, now)
