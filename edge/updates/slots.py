@@ -114,15 +114,20 @@ class ModelSlots:
     def try_release(self, name: str, slot: Slot, build_engine: BuildEngine) -> Accepted | Refused:
         """Check a release, build its engine, run the golden samples, warm up; beside the one that runs.
 
-        Takes seconds: call it from a thread of its own. What fails is written down and not tried again.
+        Takes seconds: call it from a thread of its own. A release that fails is written down and not tried again.
         """
+        offer = self._notes.offer(name)
+        if offer is None or offer.state != "staged" or offer.slot != slot:
+            return Refused(f"{name} {slot.version} was not offered by the update client")
+        folder = self.folder(name, slot)
         try:
-            offer = self._notes.offer(name)
-            if offer is None or offer.state != "staged" or offer.slot != slot:
-                raise ReleaseError(f"{name} {slot.version} was not offered by the update client")
-            manifest = check_release(name, self.folder(name, slot), slot)
+            manifest = check_release(name, folder, slot)
+        except ReleaseError as error:
+            # The disk is at fault, not the release: the update client fetches it anew, and then it is tried.
+            return self._refuse(name, slot, str(error), turn_down=False)
+        try:
             self._count_try(name, slot)
-            engine = self._try_engine(manifest, self.folder(name, slot), build_engine)
+            engine = self._try_engine(manifest, folder, build_engine)
         except (ReleaseError, EngineError) as error:
             return self._refuse(name, slot, str(error))
         return Accepted(slot, engine)
@@ -196,7 +201,7 @@ class ModelSlots:
             raise ReleaseError(f"{manifest.name} {manifest.version}: {type(error).__name__}: {error}") from error
         return engine
 
-    def _refuse(self, name: str, slot: Slot, reason: str) -> Refused:
+    def _refuse(self, name: str, slot: Slot, reason: str, turn_down: bool = True) -> Refused:
         record = self.record(name)
         log.warning("release refused", model=name, version=slot.version, reason=reason)
         self._notes.write_record(
@@ -208,7 +213,7 @@ class ModelSlots:
                 reason=reason,
                 trying=None,
                 tries=0,
-                turned_down=(*record.turned_down, slot)[-_REMEMBERED:],
+                turned_down=(*record.turned_down, slot)[-_REMEMBERED:] if turn_down else record.turned_down,
             ),
         )
         return Refused(reason)
