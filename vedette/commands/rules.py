@@ -65,6 +65,9 @@ def replay(
     since: Annotated[
         datetime | None, typer.Option(help="Begin of the journal's part; all of it when left out.")
     ] = None,
+    entries: Annotated[
+        Path | None, typer.Option(help="Recorded entries, JSON, one a line, instead of the journal.")
+    ] = None,
     json: Json = False,
     data_dir: Data = HOME,
 ) -> None:
@@ -74,7 +77,8 @@ def replay(
     from rules.replay import replay as follow
 
     found = _load(files)
-    said = [msgspec.to_builtins(signal) for entries in _journals(data_dir, since) for signal in follow(entries, found)]
+    parts = _journals(data_dir, since) if entries is None else iter([_recorded(entries)])
+    said = [msgspec.to_builtins(signal) for part in parts for signal in follow(part, found)]
     said.sort(key=lambda signal: signal["time"])
     if json:
         print_json(said)
@@ -107,6 +111,23 @@ def _load(files: list[Path] | None) -> "RuleSet":
         except UnicodeDecodeError as error:
             raise RulesError(f"{file} is not UTF-8 text: {error.reason}") from error
     return found
+
+
+def _recorded(file: Path) -> "Iterator[Entry]":
+    """The entries of a file, which nobody but the rules needs to see: no server is asked."""
+    from rules.replay import EntryError, decode_entry
+
+    number = 0
+    try:
+        with file.open("rb") as lines:
+            for line in lines:
+                number += 1
+                if line.strip():
+                    yield decode_entry(line)
+    except OSError as error:
+        raise RulesError(f"{file} cannot be read: {error.strerror}") from error
+    except EntryError as error:
+        raise RulesError(f"{file}:{number}: {error}") from error
 
 
 def _journals(data_dir: Path, since: datetime | None) -> "Iterator[Iterator[Entry]]":
