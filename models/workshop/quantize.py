@@ -25,6 +25,12 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from models.workshop.data import Picture, letterbox
 
 TARGETS = {"x86-u8s8": QuantType.QUInt8, "arm64-s8s8": QuantType.QInt8}
+METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "entropy": CalibrationMethod.Entropy,
+    "percentile": CalibrationMethod.Percentile,
+}
+HEAD = ("scores", "boxes")
 BODY = ("Conv", "Concat", "MaxPool", "Resize", "Add", "Relu")
 
 
@@ -49,6 +55,35 @@ class Pictures(CalibrationDataReader):  # type: ignore[misc]
         self.rest = self._all()
 
 
+def cut_off(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto], list[onnx.ValueInfoProto]]:
+    """Take what follows the head (all named `post_`) off a model, in place: its nodes, constants and outputs.
+
+    The suppression of doubles gives any number of rows, which calibration cannot collect.
+    """
+    graph = model.graph
+    nodes = [n for n in graph.node if n.name.startswith("post_")]
+    constants = [t for t in graph.initializer if t.name.startswith("post_")]
+    outputs = list(graph.output)
+    for node in nodes:
+        graph.node.remove(node)
+    for constant in constants:
+        graph.initializer.remove(constant)
+    del graph.output[:]
+    graph.output.extend(onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in HEAD)
+    return nodes, constants, outputs
+
+
+def put_on(
+    model: onnx.ModelProto, rest: tuple[list[onnx.NodeProto], list[onnx.TensorProto], list[onnx.ValueInfoProto]]
+) -> None:
+    """Undo `cut_off`, in place."""
+    nodes, constants, outputs = rest
+    del model.graph.output[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(constants)
+    model.graph.output.extend(outputs)
+
+
 def kept_in_float(model: onnx.ModelProto) -> list[str]:
     """Names of the nodes that stay in FP32: all but the body, which is what feeds the head's last convolutions."""
     makers = {name: node for node in model.graph.node for name in node.output}
@@ -70,42 +105,43 @@ def _ends(model: onnx.ModelProto, conv: onnx.NodeProto, used: set[str]) -> bool:
     return conv.output[0] not in used and not {"Concat", "Add"} & set(users)
 
 
-def quantize(source: Path, target: str, pictures: Sequence[Picture], path: Path, method: str = "entropy") -> Path:
+def quantize(source: Path, target: str, pictures: Sequence[Picture], path: Path, method: str = "minmax") -> Path:
     """Write the INT8 artefact of the FP32 ONNX file `source` for one of `TARGETS`. Returns `path`.
 
-    `method` is how a tensor's range is found: `minmax`, `entropy` or `percentile`. Raises `ValueError` for an unknown
-    target or when there is no picture.
+    `method` is how a tensor's range is found: `minmax`, `entropy` or `percentile` (the last two keep every tensor of
+    every picture in memory: some 25 MB a picture). Raises `ValueError` for an unknown target or method, or without
+    pictures.
     """
     if target not in TARGETS:
         raise ValueError(f"target '{target}' is not one of {', '.join(TARGETS)}")
+    if method not in METHODS:
+        raise ValueError(f"calibration method '{method}' is not one of {', '.join(METHODS)}")
     if not pictures:
         raise ValueError("quantization needs pictures to calibrate on; none were given")
-    shape = onnx.load(str(source)).graph.input[0].type.tensor_type.shape.dim
-    reader = Pictures(pictures, shape[3].dim_value, shape[2].dim_value)
-    ready = path.with_suffix(".ready.onnx")
     path.parent.mkdir(parents=True, exist_ok=True)
-    quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
-    model = onnx.load(str(ready))
+    core, ready = path.with_suffix(".core.onnx"), path.with_suffix(".ready.onnx")
+    model = onnx.load(str(source))
+    shape = model.graph.input[0].type.tensor_type.shape.dim
+    rest = cut_off(model)
+    onnx.save(model, str(core))
+    quant_pre_process(str(core), str(ready), skip_symbolic_shape=True)
     quantize_static(
         str(ready),
         str(path),
-        reader,
+        Pictures(pictures, shape[3].dim_value, shape[2].dim_value),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=TARGETS[target],
         weight_type=QuantType.QInt8,
-        calibrate_method={
-            "minmax": CalibrationMethod.MinMax,
-            "entropy": CalibrationMethod.Entropy,
-            "percentile": CalibrationMethod.Percentile,
-        }[method],
+        calibrate_method=METHODS[method],
         op_types_to_quantize=list(BODY),
-        nodes_to_exclude=kept_in_float(model),
-        extra_options={
-            "ActivationSymmetric": target == "arm64-s8s8",
-            "WeightSymmetric": True,
-            "CalibMovingAverage": False,
-        },
+        nodes_to_exclude=kept_in_float(onnx.load(str(ready))),
+        extra_options={"ActivationSymmetric": target == "arm64-s8s8", "WeightSymmetric": True},
     )
+    done = onnx.load(str(path))
+    put_on(done, rest)
+    onnx.checker.check_model(done)
+    onnx.save(done, str(path))
+    core.unlink()
     ready.unlink()
     return path

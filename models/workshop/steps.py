@@ -20,7 +20,7 @@ from models.workshop.release import publish
 
 Log = Callable[[str], None]
 REFERENCE = "onnx-fp32"
-CALIBRATION = 300  # pictures
+CALIBRATION = 128  # pictures
 
 
 class MissingExtraError(ImportError):
