@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract.records import Health, Lane, PartHealth, Phase, Quality, SourceHealth
@@ -74,7 +74,7 @@ def journal(draw: Any) -> list[Entry]:
     return entries
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(journal(), st.data())
 def test_a_snapshot_anywhere_changes_nothing_that_follows(entries: list[Entry], data: Any) -> None:
     cut = data.draw(st.integers(0, len(entries)))
@@ -87,7 +87,7 @@ def test_a_snapshot_anywhere_changes_nothing_that_follows(entries: list[Entry], 
     assert whole.snapshot() == stopped.snapshot()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(journal())
 def test_no_rule_disturbs_another(entries: list[Entry]) -> None:
     together = Engine(RULES)

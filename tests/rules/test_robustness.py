@@ -4,7 +4,7 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract.records import Lane, Phase
@@ -22,7 +22,7 @@ PACKS = [pack.read_text(encoding="utf-8") for pack in files("rules.packs").iterd
 SHIPPED = shipped()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(PACKS), st.data())
 def test_a_damaged_rule_is_refused_and_never_breaks_the_loader(text: str, data: Any) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
@@ -72,7 +72,7 @@ def journal() -> list[Entry]:
 WHAT_IT_SAYS = list(replay(journal(), SHIPPED))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_what_comes_late_or_twice_or_from_the_backlog_changes_nothing(data: Any) -> None:
     entries = journal()

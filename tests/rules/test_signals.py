@@ -5,7 +5,7 @@ from itertools import pairwise
 from statistics import mean
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rules.durations import DAY, MINUTE, SECOND
@@ -17,6 +17,7 @@ from rules.signals.trend import trend_of
 from rules.signals.window import Sample, Window
 
 T = 1_700_000_000 * SECOND
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other work may share the machine
 SPAN = 2 * MINUTE  # panes of exactly one second
 
 samples = st.lists(
@@ -24,6 +25,7 @@ samples = st.lists(
 )
 
 
+@PATIENT
 @given(samples, st.randoms(use_true_random=False))
 def test_avg_min_and_max_are_those_of_the_samples_in_the_span(pairs: list[tuple[int, float]], shuffle) -> None:
     now = T + max(second for second, _ in pairs) * SECOND
@@ -47,6 +49,7 @@ def test_a_fast_source_takes_no_more_room_than_a_slow_one() -> None:
     assert panes.count == pytest.approx(12_000, rel=0.01)
 
 
+@PATIENT
 @given(st.floats(-5, 5), st.floats(-100, 100), st.integers(6, 20))
 def test_a_straight_line_is_found_exactly(slope: float, level: float, n: int) -> None:
     trend = trend_of([(float(i), level + slope * i) for i in range(n)])
@@ -208,6 +211,7 @@ def test_one_after_another_in_time_and_in_order() -> None:
     assert run((0, 0), (50, 0), (60, 1), (150, 2))
 
 
+@PATIENT
 @given(st.lists(st.tuples(st.integers(0, 30), st.floats(0, 10), st.booleans()), max_size=40), st.integers(0, 40))
 def test_a_window_taken_down_and_put_up_again_goes_on_as_before(steps, cut: int) -> None:
     makers = (
