@@ -15,7 +15,7 @@ _DRAWN: Final[tuple[tuple[str, Literal["fire", "people"], str], ...]] = (
     ("street", "fire", "Street, a fire breaks out"),
     ("square", "people", "Square, people pass"),
 )
-_DRAWN_SECONDS: Final = 40.0
+_DRAWN_SECONDS: Final = 30.0
 """Quiet first, then a fire that grows; the clip is played in a loop."""
 
 
@@ -38,9 +38,15 @@ _REAL: Final = (
 )
 
 
+def has_clips(data: Path | None) -> bool:
+    """Whether the real clips are here."""
+    return data is not None and all((data / "clips" / file).exists() for file, _, _ in _REAL)
+
+
 def cameras(data: Path | None, clips: Path) -> list[DemoCamera]:
-    """Real clips where the data folder holds them, else clips drawn into ``clips``, which is slow the first time."""
-    if data is not None and all((data / "clips" / file).exists() for file, _, _ in _REAL):
+    """Real clips where the data folder holds them, else clips drawn into ``clips``, which takes a while the first
+    time."""
+    if data is not None and has_clips(data):
         return [
             DemoCamera(name, str(data / "clips" / file), title, "a recorded clip, played in a loop")
             for file, name, title in _REAL

@@ -108,6 +108,8 @@ class System:
             }
         )
         self.broker = FleetBroker(self._home.broker, options.mqtt_port, BrokerUser(CLOUD_USER, password), database)
+        self._cameras: list[demo.DemoCamera] = []
+        self._enrolled: Enrolment | None = None
         self.keeper = Keeper(self._parts(), self._home.logs, changed=self._note)
 
     @property
@@ -128,6 +130,8 @@ class System:
             "broker", HOST, self._options.mqtt_port, "stop what listens there, or choose another --mqtt-port"
         )
         try:
+            if self._options.demonstration:
+                self._prepare_cameras()
             for kept in self.keeper.kept:
                 if not stop.is_set():
                     self._start(kept.part.name, stop)
@@ -147,6 +151,15 @@ class System:
             self._write_node()
         self.keeper.start(name, stop)
 
+    def _prepare_cameras(self) -> None:
+        """Before anything runs, so that the page is not there long before there is something to see."""
+        data = data_folder()
+        if not demo.has_clips(data):
+            self._tell(
+                "no real clips here (VEDETTE_DATA names their folder): drawing some, which takes half a minute once"
+            )
+        self._cameras = demo.cameras(data, self._home.demo / "clips")
+
     def _open_database(self) -> None:
         """The tables, and the demonstration's node among those that may connect."""
         self._home.write_settings(self.settings)
@@ -159,17 +172,14 @@ class System:
                 enrolled = enrol(connection, demo.SITE, demo.NODE, known)
             self._home.demo.mkdir(exist_ok=True)
             write_private(password_file, enrolled.secret)
-            self._enrolled: Enrolment = enrolled
+            self._enrolled = enrolled
 
     def _write_node(self) -> None:
         """The demonstration's ``node.yaml``, its clips and its roots of trust."""
+        assert self._enrolled is not None
         folder = self._home.demo
         fleet = Fleet.of(self.settings, lambda: time.time_ns() // 1000)
         export_trust(fleet, demo.SITE, demo.NODE, folder / "trust")
-        data = data_folder()
-        if data is None:
-            self._tell("  no real clips here (VEDETTE_DATA): drawing some, and saying so on the picture")
-        cameras = [*demo.cameras(data, folder / "clips"), *demo.visitors(self._options.cameras)]
         (folder / FILE_NAME).write_text(json.dumps(schema(), indent=1))
         write_private(
             self._node_yaml,
@@ -180,9 +190,11 @@ class System:
                 password_file=folder / "password",
                 storage=folder / demo.NODE,
                 trust=folder / "trust",
-                cameras=cameras,
+                cameras=[*self._cameras, *demo.visitors(self._options.cameras)],
                 modbus_port=self._options.modbus_port,
-                gas_note="drawn, not measured" if load_curve(data).drawn else "a measured fire (NIST), replayed",
+                gas_note="drawn, not measured"
+                if load_curve(data_folder()).drawn
+                else "a measured fire (NIST), replayed",
             ),
         )
 
