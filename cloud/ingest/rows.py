@@ -12,7 +12,7 @@ from cloud.ingest.records import believable
 from cloud.store.codes import LANE_CODE, QUALITY_CODE
 from cloud.store.times import POSTGRES_EPOCH, moment
 from contract.ids import Micros
-from contract.records import Event, Evidence, Health, Lane, Reading, Record, Summary
+from contract.records import Event, Evidence, Health, Lane, Phase, Reading, Record, Summary
 
 _READING: Final = Struct("!hiqiiidihihiqi?")
 """Seven fields, each with its length: time, series, value, quality, lane, arrived, replaced."""
@@ -52,6 +52,8 @@ class Rows:
     evidence: list[tuple[object, ...]] = field(default_factory=list)
     health: dict[tuple[str, str], tuple[Micros, Health]] = field(default_factory=dict)
     changed_events: set[str] = field(default_factory=set)
+    ended: dict[tuple[str, str], list[Event]] = field(default_factory=dict)
+    """By site and node: events of the backlog that are over, for the past warnings."""
 
     def add(self, site: str, node: str, lane: Lane, arrived: Micros, record: Record) -> None:
         """Take in a record that ``cloud.ingest.records`` finds fit."""
@@ -120,6 +122,8 @@ class Rows:
             )
         )  # fmt: skip
         self.changed_events.add(f"{site}/{node}/{record.id}")
+        if lane is Lane.BACKLOG and record.phase is Phase.CLOSE:
+            self.ended.setdefault((site, node), []).append(record)
 
     def _evidence(self, site: str, node: str, arrived: Micros, record: Evidence) -> None:
         self.evidence.append(

@@ -14,6 +14,7 @@ from cloud.ingest.rows import Rows, Series
 from cloud.store import feed
 from cloud.store.codes import LANE_CODE
 from cloud.store.times import moment
+from cloud.warnings import past
 from contract.ids import Micros
 from contract.messages import NodeState
 from contract.records import Lane, Record
@@ -87,6 +88,8 @@ def commit(
             moved = journal.append(connection, heads, work.lines, numbers)
         ids = series.find(connection, work.rows.series())
         _write_rows(connection, work.rows, ids)
+        for (site, node), events in work.rows.ended.items():
+            past.remember(connection, site, node, events, max(line.arrived for line in work.lines))
         _write_positions(connection, work.positions)
         _write_refused(connection, work.refused)
         shown = [*_write_states(connection, work), *_fresh(work.rows, ids)]
