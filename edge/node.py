@@ -36,7 +36,8 @@ def parts(config: NodeConfig, config_path: Path, run: Path) -> list[Part]:
     names = [f"capture.{camera}" for camera in config.cameras]
     if config.sensors:
         names.append("sensing")
-    if any(camera.detectors for camera in config.cameras.values()):
+    if config.cameras:
+        # Even where no detector is wanted: it also tells of a camera that has gone blind.
         names.append("vision")
     names.append("delivery")
     return [Part(name, _command(name, config_path, run)) for name in names]

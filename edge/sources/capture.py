@@ -44,7 +44,7 @@ def run(config: NodeConfig, camera: str, paths: NodePaths, stop: threading.Event
             if isinstance(notice, ClipWanted):
                 cutter.want(notice)
             _append(outbox, notices, cutter.due(_now()))
-            if not thread.is_alive():
+            if not thread.is_alive() and not stop.is_set():
                 raise RuntimeError("the reading thread has ended; its error stands above")
             if not reader.watch.overdue():
                 overdue = False

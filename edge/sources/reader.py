@@ -86,6 +86,7 @@ class CameraReader:
         now = self._monotonic()
         times = list(self._seen)
         recent = [then for then in times if now - then <= _RATE_S]
+        over = min(_RATE_S, max(1.0, now - times[0])) if times else _RATE_S
         writer = self._writer
         leased_out = self._leased_out_before + (writer.dropped if writer is not None else 0)
         return SourceHealth(
@@ -93,7 +94,7 @@ class CameraReader:
             kind="camera",
             state=self._state,
             reason=self._reason,
-            rate_hz=round(len(recent) / _RATE_S, 2),
+            rate_hz=round(len(recent) / over, 2),
             dropped=self._late_before + self._late + leased_out,
             age_s=round(now - times[-1], 3) if times else -1.0,
             title=self._camera.title,

@@ -8,6 +8,7 @@ import sys
 import threading
 from importlib import import_module
 from pathlib import Path
+from types import TracebackType
 
 import structlog
 
@@ -55,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     # The name that ps and top show.
     ctypes.CDLL(None).prctl(_PR_SET_NAME, options.part[:15].encode(), 0, 0, 0)
     logs.configure(options.part)
+    sys.excepthook = _tell
+    threading.excepthook = lambda error: _tell(error.exc_type, error.exc_value, error.exc_traceback)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     try:
@@ -65,6 +68,12 @@ def main(arguments: list[str] | None = None) -> int:
         _log.error("part.config", reason=str(error))
         return 2
     return 0
+
+
+def _tell(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """What nobody caught, as one event instead of a line for each frame of the stack."""
+    if error is not None:
+        _log.error("part.failed", reason=str(error) or kind.__name__, exc_info=(kind, error, trace))
 
 
 def _run(part: str, config: NodeConfig, paths: NodePaths, stop: threading.Event, status: PartStatus) -> None:
@@ -83,4 +92,8 @@ def _run(part: str, config: NodeConfig, paths: NodePaths, stop: threading.Event,
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _code = main()
+    if threading.active_count() > 1:
+        # A library's call that does not come back must not keep the process from ending.
+        os._exit(_code)
+    sys.exit(_code)

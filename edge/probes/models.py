@@ -1,0 +1,40 @@
+"""Models: each loaded and run once, as the vision process would."""
+
+import time
+
+from edge.config import NodeConfig
+from edge.probes.finding import Finding, Probe
+
+
+def model_probes(config: NodeConfig) -> list[Probe]:
+    """A probe for each detector that a camera asks for."""
+    names = dict.fromkeys(name for camera in config.cameras.values() for name in camera.detectors)
+    return [
+        Probe("model", name, lambda name=name: try_model(config, name), 60.0)  # type: ignore[misc]
+        for name in names
+    ]
+
+
+def try_model(config: NodeConfig, name: str) -> Finding:
+    """Load the release the box came with and look at one empty picture."""
+    from edge.vision.engine import EngineError, choose_target, load_engine, read_release
+    from edge.vision.zoo import shipped_release
+
+    try:
+        folder = shipped_release(config.models, name)
+        manifest = read_release(folder)
+        engine = load_engine(manifest, folder, config.threads)
+        try:
+            engine.warm_up()
+            began = time.monotonic()
+            engine.warm_up()
+            took = (time.monotonic() - began) * 1000
+        finally:
+            engine.close()
+    except EngineError as error:
+        way_out = "install the model, or take it out of cameras.*.detectors"
+        return Finding("model", name, ok=False, detail=str(error), way_out=way_out)
+    size = f"{manifest.input.width}x{manifest.input.height}"
+    target = choose_target(manifest.artefacts)
+    detail = f"{manifest.version} for {target}, {size}, {took:.0f} ms a picture; sees {', '.join(manifest.labels)}"
+    return Finding("model", name, ok=True, detail=detail)
