@@ -27,7 +27,7 @@ from edge.delivery.uploads import UploadQueue
 from edge.evidence.files import EvidenceFiles
 from edge.notices import Notices, ReleaseStaged
 from edge.paths import NodePaths
-from edge.supervisor.status import PartStatus, read_all
+from edge.supervisor.status import BEAT_S, PartStatus, read_all
 
 HEALTH_S: Final = 10.0
 _THREAD_PAUSE_S: Final = 5.0
@@ -74,6 +74,7 @@ class Delivery:
         self._software = software()
         self._started = time.monotonic()
         self._health_due = self._started + 1.0
+        self._counts_due = self._started
         self._waiting: dict[Lane, int] = {}
         self._used = 0
         address = Address(config.partition, config.site, config.node)
@@ -99,6 +100,9 @@ class Delivery:
         self._uplink.turn(now, readable, writable)
         if self._plain is not None:
             self._plain.save()
+        if now >= self._counts_due:
+            self._counts_due = now + BEAT_S
+            self._waiting, self._used = self._outbox.waiting(), self._outbox.used_bytes()
         if now >= self._health_due:
             self._health_due = now + HEALTH_S
             self._report(now)
@@ -136,8 +140,6 @@ class Delivery:
         return sock is not None and sock in readable, bool(writable)
 
     def _report(self, now: float) -> None:
-        self._waiting = self._outbox.waiting()
-        self._used = self._outbox.used_bytes()
         health = compose(
             read_all(self._paths.status),
             monotonic=now,
