@@ -61,15 +61,14 @@ class Waiting:
         self._bulk: deque[Arrival] = deque()
         self._records = 0
         self._passed_over = False
-        self._woken = False
         self.bytes = 0
-        self.dropped = 0
+        self._dropped = 0
 
     def put(self, arrival: Arrival) -> bool:
         """Add a message; False, and counted, where there is no room."""
         with self._condition:
             if self.bytes + len(arrival.payload) > self._most + (ROOM_FOR_ALARMS if arrival.urgent else 0):
-                self.dropped += 1
+                self._dropped += 1
                 return False
             (self._urgent if arrival.urgent else self._bulk).append(arrival)
             self.bytes += len(arrival.payload)
@@ -77,13 +76,13 @@ class Waiting:
             self._condition.notify()
             return True
 
-    def wake(self) -> None:
-        """Let ``take`` return, though nothing came."""
+    def dropped(self) -> int:
+        """How many there was no room for since the last time this was asked."""
         with self._condition:
-            self._woken = True
-            self._condition.notify()
+            dropped, self._dropped = self._dropped, 0
+            return dropped
 
-    def take(self, timeout_s: float, gather_s: float = 0.05, most_records: int = 10_000) -> list[Arrival]:
+    def take(self, timeout_s: float, most_records: int, gather_s: float = 0.05) -> list[Arrival]:
         """What shall go into the next transaction; empty after ``timeout_s``.
 
         Whoever comes to an empty queue takes the first message at once. Who finds bulk waiting is behind, and gathers
@@ -93,12 +92,11 @@ class Waiting:
         with self._condition:
             if not self._urgent and self._bulk and timeout_s > 0:
                 deadline = monotonic() + min(gather_s, timeout_s)
-                while not self._urgent and self._records < most_records and not self._woken:
+                while not self._urgent and self._records < most_records:
                     if not self._condition.wait(max(deadline - monotonic(), 0)):
                         break
             else:
-                self._condition.wait_for(lambda: self._urgent or self._bulk or self._woken, timeout_s)
-            self._woken = False
+                self._condition.wait_for(lambda: self._urgent or self._bulk, timeout_s)
             taken = self._pull(self._urgent, most_records)
             alone = bool(taken) and not self._passed_over
             if not alone:

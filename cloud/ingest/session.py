@@ -32,6 +32,9 @@ from contract.wire import MAX_WIRE, encode
 ROUND_S: Final = 0.5
 """Between two looks at who holds what, and two beats."""
 TICK_S: Final = 1.0
+TURN_S: Final = 0.1
+MOST_RECORDS: Final = 10_000
+_LEAST_RECORDS: Final = 500
 _MOST_CREDIT: Final = 1024 * 1024
 _log = structlog.get_logger("cloud.ingest")
 
@@ -74,6 +77,7 @@ class Session:
         self._election = Election(connection, settings.partitions, settings.listen, monotonic)
         self._gathering = Gathering(connection, self._nodes, self._positions, self._heads.__contains__)
         self._stage = Stage(connection, self._heads, texts, metrics, clock, monotonic)
+        self._most_records = MOST_RECORDS
         self._next_round = self._next_tick = monotonic()
         link.listen([])
 
@@ -84,12 +88,15 @@ class Session:
             self._elect()
         due = min(self._next_round, self._next_tick)
         wait_s = 0.0 if self._stage.behind() else max(due - self._monotonic(), 0.0)
-        arrivals = self._waiting.take(wait_s)
+        arrivals = self._waiting.take(wait_s, most_records=self._most_records)
         ticks = self._ticks()
         if arrivals or ticks:
+            began = self._monotonic()
             self._take_in(arrivals, ticks)
+            self._pace(sum(arrival.records for arrival in arrivals), self._monotonic() - began)
         if self._stage.behind() and self._stage.read_on():
             self._link.publish(WAKE_TOPIC)
+        self._metrics.dropped.inc(self._waiting.dropped())
         self._metrics.waiting_bytes.set(self._waiting.bytes)
 
     def finish(self) -> None:
@@ -142,6 +149,12 @@ class Session:
                     raise
                 self._undo()
                 self._set_apart(arrival, str(error).splitlines()[0])
+
+    def _pace(self, records: int, took_s: float) -> None:
+        """An alarm waits for the transaction before it, so make that one as large as ``TURN_S`` has room for."""
+        if records >= _LEAST_RECORDS:
+            fitting = int(records / max(took_s, 1e-6) * TURN_S)
+            self._most_records = min(max(fitting, _LEAST_RECORDS), MOST_RECORDS)
 
     def _gather(self, arrivals: Sequence[Arrival]) -> Gathered:
         gathered = self._gathering.gather(arrivals)
