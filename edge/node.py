@@ -61,8 +61,7 @@ def run(
         config = load_config(config_path)
         paths = NodePaths(config.storage.folder, run_dir or default_run_dir(config))
         make_folders(config, paths)
-        with only_one(paths.data), _signals(stop):
-            logs.configure("supervisor", text=sys.stderr.isatty())
+        with only_one(paths.data), _signals(stop), logs.configured("supervisor", text=sys.stderr.isatty()):
             for old in paths.status.glob("*.json"):
                 old.unlink()
             _log.info("node.started", node=config.node, site=config.site, run=str(paths.run))

@@ -32,8 +32,7 @@ def try_model(config: NodeConfig, name: str) -> Finding:
         finally:
             engine.close()
     except EngineError as error:
-        way_out = "install the model, or take it out of cameras.*.detectors"
-        return Finding("model", name, ok=False, detail=str(error), way_out=way_out)
+        return Finding("model", name, ok=False, detail=str(error))
     size = f"{manifest.input.width}x{manifest.input.height}"
     target = choose_target(manifest.artefacts)
     detail = f"{manifest.version} for {target}, {size}, {took:.0f} ms a picture; sees {', '.join(manifest.labels)}"

@@ -2,8 +2,10 @@
 
 import time
 
+from pydantic import SecretStr
+
 from contract.records import Quality
-from edge.config import NodeConfig, Sensor
+from edge.config import NodeConfig, Sensor, redact
 from edge.probes.finding import Finding, Probe
 from edge.sources.camera import Picture, open_camera
 from edge.sources.fault import CameraError
@@ -36,20 +38,20 @@ def try_camera(config: NodeConfig, name: str) -> Finding:
         # A recording is read as fast as it goes: nothing waits, and nobody says stop.
         stream = open_camera(name, camera, lambda seconds: False)
     except CameraError as error:
-        return Finding("camera", name, ok=False, detail=error.what, way_out=error.way_out)
+        return _bad("camera", name, camera.url, error)
     try:
         for item in stream:
             if isinstance(item, Picture):
                 took = time.monotonic() - began
                 info = stream.info
-                rate = f", {info.fps:.3g} frames a second" if info.fps else ""
+                rate = f", {info.fps:.4g} frames a second" if info.fps else ""
                 clips = f"; no clips: {stream.no_clip}" if stream.form is None else ""
                 detail = f"{info.codec} {info.width}x{info.height}{rate}; first picture after {took:.1f} s{clips}"
                 return Finding("camera", name, ok=True, detail=detail)
             if time.monotonic() - began > 3 * camera.timeout_s:
                 break
     except CameraError as error:
-        return Finding("camera", name, ok=False, detail=error.what, way_out=error.way_out)
+        return _bad("camera", name, camera.url, error)
     finally:
         stream.close()
     way_out = f"look at the stream with another player (cameras.{name}.url)"
@@ -62,7 +64,7 @@ def try_sensor(config: NodeConfig, name: str) -> Finding:
     try:
         values, about = _read_bus(name, sensor) if sensor.kind == "modbus" else _read_file(name, sensor)
     except SensorError as error:
-        return Finding("sensor", name, ok=False, detail=error.what, way_out=error.way_out)
+        return _bad("sensor", name, sensor.url, error)
     said, bad = [], []
     for channel in sensor.channels:
         value = values[channel.quantity]
@@ -75,6 +77,11 @@ def try_sensor(config: NodeConfig, name: str) -> Finding:
             bad.append(channel.quantity)
     way_out = f"check register, type, scale and range of {', '.join(bad)} (sensors.{name}.channels)" if bad else ""
     return Finding("sensor", name, ok=not bad, detail=", ".join(said) + about, way_out=way_out)
+
+
+def _bad(kind: str, name: str, url: SecretStr, error: CameraError | SensorError) -> Finding:
+    detail = f"{redact(url.get_secret_value())} {error.what}"
+    return Finding(kind, name, ok=False, detail=detail, way_out=error.way_out)
 
 
 def _read_bus(name: str, sensor: Sensor) -> tuple[dict[str, float | None], str]:

@@ -3,7 +3,8 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import structlog
@@ -35,6 +36,18 @@ def configure(part: str, stream: TextIO | None = None, text: bool = False) -> No
         logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+@contextmanager
+def configured(part: str, text: bool = False) -> Iterator[None]:
+    """As ``configure``, and as before afterwards: for a caller that goes on with a life of its own."""
+    before = structlog.get_config()
+    configure(part, text=text)
+    try:
+        yield
+    finally:
+        structlog.contextvars.clear_contextvars()
+        structlog.configure(**before)
 
 
 def redact_text(text: str) -> str:

@@ -170,10 +170,10 @@ def test_each_thing_that_does_not_work_is_told_with_the_way_out(tmp_path: Path, 
             )
         )
     assert exit_code(findings) == 2
-    assert found(findings, "camera", "gone").detail == "is not there"
+    assert found(findings, "camera", "gone").detail == f"{tmp_path}/gone.mp4 is not there"
     assert "relative ones count from node.yaml's folder (cameras.gone.url)" in found(findings, "camera", "gone").way_out
-    assert found(findings, "camera", "text").detail == "is not a video that can be read"
-    assert "refused the connection" in found(findings, "camera", "away").detail
+    assert found(findings, "camera", "text").detail == f"{tmp_path}/text.mp4 is not a video that can be read"
+    assert "rtsp://***@127.0.0.1:9/1 refused the connection" in found(findings, "camera", "away").detail
     assert found(findings, "sensor", "gas").detail == "co 35 (out of range), o2 cannot be read"
     assert "of co, o2 (sensors.gas.channels)" in found(findings, "sensor", "gas").way_out
     assert "no model 'no-such-model'" in found(findings, "model").detail
