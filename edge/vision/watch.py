@@ -15,6 +15,7 @@ from edge.analyzers.fire import LABELS as BURNING
 from edge.analyzers.fire import FireAnalyzer
 from edge.analyzers.tamper import TamperAnalyzer, judge_picture
 from edge.config import Camera
+from edge.vision.activity import Activity
 from edge.vision.detectors import Result
 from edge.vision.motion import Background, Luma, evaluate, to_luma, worth_looking
 from edge.vision.picture import Bgr
@@ -71,6 +72,7 @@ class CameraWatch:
         self._opened, self._ids = opened, ids
         self._background: Background | None = None
         self._luma: Luma | None = None
+        self._activity = Activity()
         self._look_s = float("-inf")
         self._tracker = Tracker()
         self._fires: dict[str, FireAnalyzer] = {}
@@ -93,6 +95,7 @@ class CameraWatch:
         luma = to_luma(image)
         events = self._tamper.observe(judge_picture(luma, self._luma), captured)
         self._luma = luma
+        self._activity.update(luma, now_s)
         self._background, motion = evaluate(self._background, luma, now_s)
         if not worth_looking(motion, now_s - self._look_s, self.alert):
             self.counts.skipped_still += 1
@@ -109,7 +112,12 @@ class CameraWatch:
             for label in BURNING:
                 if label in result.thresholds:
                     findings.events += self._fire(label).observe(
-                        result.detections, result.thresholds[label], captured, detected, result.model
+                        result.detections,
+                        result.thresholds[label],
+                        captured,
+                        detected,
+                        result.model,
+                        self._activity.within,
                     )
             if PERSON in result.thresholds:
                 persons = self._track(result, now_s)
