@@ -73,12 +73,12 @@ def check(connection: psycopg.Connection, migrations: list[Migration] | None = N
     where = describe(connection.info.dsn)
     row = connection.execute("SELECT to_regclass('schema_version') IS NOT NULL").fetchone()
     if row is None or not row[0]:
-        raise UnknownVersionError(f"database {where} has no tables yet; migrate it first: vedette db migrate")
+        raise UnknownVersionError(f"database {where} has no tables yet; migrate it first: vedette cloud migrate")
     pending = _pending(connection, where, wanted)
     if pending:
         raise UnknownVersionError(
             f"database {where} lacks migration {pending[0].number:04}_{pending[0].name}; "
-            "migrate it first: vedette db migrate"
+            "migrate it first: vedette cloud migrate"
         )
 
 
