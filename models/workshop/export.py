@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models.workshop.equalise import equalise
 from models.workshop.network import Detector, decode, fold
 
 FLOOR = 0.05
@@ -45,18 +44,10 @@ def load_net(checkpoint: Path, classes: int) -> Detector:
     return fold(net.eval())
 
 
-def export(
-    checkpoint: Path, labels: tuple[str, ...], size: tuple[int, int], path: Path, pictures: torch.Tensor | None = None
-) -> Path:
-    """Write the FP32 ONNX file of a checkpoint; `size` is (width, height). Returns `path`.
-
-    With `pictures` (`[N, 3, H, W]`, RGB divided by 255) its channels are evened out for quantization.
-    """
+def export(checkpoint: Path, labels: tuple[str, ...], size: tuple[int, int], path: Path) -> Path:
+    """Write the FP32 ONNX file of a checkpoint; `size` is (width, height). Returns `path`."""
     width, height = size
-    net = load_net(checkpoint, len(labels))
-    if pictures is not None:
-        equalise(net, pictures)
-    core = _Core(net).eval()
+    core = _Core(load_net(checkpoint, len(labels))).eval()
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.onnx.export(
         core,

@@ -86,22 +86,13 @@ def train_detector(name: str, data: Path, work: Path, log: Log) -> Path:
     return train(work / "base.pt", shares, plan, work / f"{name}.pt", log)
 
 
-def export_detector(name: str, data: Path, work: Path, folder: Path) -> Path:
-    """The FP32 ONNX file of `work/<name>.pt`, in the release's folder: the reference for everything after it.
-
-    Its channels are evened out on training pictures, so that quantization loses less.
-    """
+def export_detector(name: str, work: Path, folder: Path) -> Path:
+    """The FP32 ONNX file of `work/<name>.pt`, in the release's folder: the reference for everything after it."""
     _need("torch", "onnx")
-    import numpy as np
-    import torch
-
-    from models.workshop.data import letterbox
     from models.workshop.export import export
 
     how = recipe(name)
-    shown = [letterbox(p.read(), *how.size)[0] for p in calibration(how, data, work)[::2]]
-    pictures = torch.from_numpy(np.stack(shown)[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32) / 255)
-    return export(work / f"{name}.pt", how.labels, how.size, folder / f"{name}.onnx-fp32.onnx", pictures)
+    return export(work / f"{name}.pt", how.labels, how.size, folder / f"{name}.onnx-fp32.onnx")
 
 
 def quantize_detector(name: str, data: Path, work: Path, folder: Path) -> dict[str, Path]:
