@@ -191,7 +191,7 @@ class Conversation:
         if batch is None:
             return False
         self._take(batch)
-        if lane is Lane.LIVE:
+        if lane is Lane.LIVE and self._outbox.oldest_age(lane) is None:
             self._live_due = now + LINGER_S
         return True
 

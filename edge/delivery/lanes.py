@@ -13,6 +13,7 @@ import msgspec
 
 from contract.messages import Batch
 from contract.records import Lane
+from edge.delivery import events
 from edge.delivery.schema import QUEUES
 
 T = TypeVar("T")
@@ -81,6 +82,8 @@ def number(connection: sqlite3.Connection, lane: Lane, max_records: int, max_byt
             size += len(body)
         if taken:
             _take_out(connection, queue, taken, aged=lane is Lane.BACKLOG)
+        if taken and queue == "alarm":
+            events.numbered(connection, taken, records, live=lane is Lane.ALARM)
         if size >= max_bytes or len(records) >= max_records:
             break
     if not records:
@@ -256,19 +259,15 @@ def _move_mark(connection: sqlite3.Connection, queue: str, newest: str, values: 
 
 
 def _keep_open_events(connection: sqlite3.Connection, mark: int, uptime: int) -> int:
-    """The latest state of an open event is happening now: it leaves the backlog again and goes out in ``alarm``."""
-    rows = connection.execute(
-        "SELECT open_event.id, alarm.id, alarm.body FROM open_event JOIN alarm ON alarm.id = open_event.record "
-        "WHERE alarm.id <= ? ORDER BY alarm.id",
-        (mark,),
-    ).fetchall()
+    """What an event has come to is news: it leaves the backlog again and goes out in ``alarm``."""
+    rows = events.in_front(connection, mark)
     if not rows:
         return 0
     _take_out_each(connection, [row for _, row, _ in rows])
     first = reserve_ids(connection, "alarm", len(rows))
     for index, (event, _, body) in enumerate(rows):
         connection.execute("INSERT INTO alarm VALUES (?, ?, ?)", (first + index, uptime, body))
-        connection.execute("UPDATE open_event SET record = ? WHERE id = ?", (first + index, event))
+        events.moved(connection, event, first + index)
     return len(rows)
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from contract.records import Event, Evidence, Lane, Phase, Record, lane_of
-from contract.wire import MAX_WIRE, decode_record, encode_record
-from edge.delivery import lanes, thinning
+from contract.records import Event, Evidence, Lane, Record, lane_of
+from contract.wire import MAX_WIRE, encode_record
+from edge.delivery import events, lanes, thinning
 from edge.delivery.file import OutboxFile
 from edge.delivery.lanes import NumberedBatch, Verdict
 from edge.delivery.room import Room
@@ -89,9 +89,8 @@ class Outbox:
     def open_events(self, sources: Iterable[str] | None = None) -> list[Event]:
         """The latest state of each event that has not closed, oldest first; of all sources where none are named."""
         wanted = None if sources is None else set(sources)
-        rows = self._file.run(lambda connection: connection.execute("SELECT source, body FROM open_event").fetchall())
-        events = [decode_record(body) for source, body in rows if wanted is None or source in wanted]
-        return sorted((e for e in events if isinstance(e, Event)), key=lambda event: (event.started, event.id))
+        found = [e for e in self._file.run(events.open_events) if wanted is None or e.source in wanted]
+        return sorted(found, key=lambda event: (event.started, event.id))
 
     def claim(self, owner: str) -> bool:
         """Delivery's first word: read the whole file, and begin a new epoch where it belonged to another ``owner``
@@ -129,8 +128,11 @@ class Outbox:
         return self._with_room(lambda c: lanes.welcome(c, epoch, positions, self._entropy(), sure))
 
     def age_into_backlog(self, older_than_us: int) -> int:
-        """What has lain without a number longer than that belongs to the backlog from now on; the latest state of
-        each open event stays in ``alarm``. Returns how many records moved."""
+        """What has lain without a number longer than that belongs to the backlog from now on; how many records moved.
+
+        The latest state of each open event stays in ``alarm``, and so does the close of one whose opening the cloud
+        has seen there: rules never hear the backlog, and would wait for it for ever.
+        """
         return self._with_room(lambda c: lanes.age(c, self._uptime(), self._uptime() - older_than_us))
 
     def oldest_age(self, lane: Lane) -> int | None:
@@ -218,16 +220,9 @@ class Outbox:
 
 
 def _remember(connection: sqlite3.Connection, record: Record, body: bytes, row: int) -> None:
-    """Keep the tables that follow from the records: open events and files to upload."""
+    """Keep the tables that follow from the records: the events' states and the files to upload."""
     if isinstance(record, Event):
-        if record.phase is Phase.CLOSE:
-            connection.execute("DELETE FROM open_event WHERE id = ?", (record.id,))
-        else:
-            connection.execute(
-                "INSERT INTO open_event VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE "
-                "SET source = ?2, revision = ?3, record = ?4, body = ?5 WHERE revision <= ?3",
-                (record.id, record.source, record.revision, row, body),
-            )
+        events.remember(connection, record, body, row)
     elif isinstance(record, Evidence):
         connection.execute(
             "INSERT OR IGNORE INTO upload (sha256, event, bytes, time) VALUES (?, ?, ?, ?)",

@@ -11,7 +11,7 @@ from contract.wire import WireError, decode_record
 
 _SUFFIXES: Final = ("", "-wal", "-shm")
 _COLUMNS: Final = {
-    "open_event": "id, source, revision, record, body",
+    "event": "id, source, revision, closed, known, record, body",
     "upload": "sha256, event, bytes, time, refused",
 }
 
@@ -73,7 +73,7 @@ def _batches(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
 
 
 def _queue(source: sqlite3.Connection, target: sqlite3.Connection, queue: str) -> int:
-    """Rows keep their ids, for ``open_event.record`` and the mark of the backlog."""
+    """Rows keep their ids, for ``event.record`` and the mark of the backlog."""
     aged = next((row[1] for row in _rows(source, "queue", "name, aged", "name") if row[0] == queue), 0)
     saved = aged_saved = top = 0
     for row, uptime, body in _rows(source, queue, "id, uptime, body", "id"):

@@ -43,11 +43,14 @@ CREATE TABLE batch (
     UNIQUE (lane, first)
 );
 
--- The latest state of each event that has not closed, and where in 'alarm' it lies while it has no number.
-CREATE TABLE open_event (
+-- The latest state of each event until its close has a number, and where in 'alarm' it lies while it has none itself.
+-- 'known': the cloud has heard of it in the alarm lane, or will.
+CREATE TABLE event (
     id TEXT PRIMARY KEY,
     source TEXT NOT NULL,
     revision INTEGER NOT NULL,
+    closed INTEGER NOT NULL,
+    known INTEGER NOT NULL DEFAULT 0,
     record INTEGER NOT NULL,
     body BLOB NOT NULL
 ) WITHOUT ROWID;

@@ -112,6 +112,21 @@ def test_what_lay_too_long_joins_the_backlog_but_open_events_stay_in_front(outbo
     assert drain(outbox, Lane.BACKLOG) == [*over, still[0], reading(1)]
 
 
+def test_an_event_that_the_cloud_saw_opening_is_seen_closing(outbox: Outbox, uptime: Clock) -> None:
+    outbox.append([event("seen"), event("unseen-yet")])
+    outbox.number(Lane.ALARM, 1)
+    outbox.append([event("seen", 2, Phase.CHANGE), event("seen", 3, Phase.CLOSE), event("unseen-yet", 2, Phase.CLOSE)])
+    uptime.pass_s(3600)
+    outbox.age_into_backlog(30_000_000)
+    assert outbox.open_events() == []
+    assert drain(outbox, Lane.ALARM) == [event("seen"), event("seen", 3, Phase.CLOSE)]
+    assert drain(outbox, Lane.BACKLOG) == [
+        event("unseen-yet"),
+        event("seen", 2, Phase.CHANGE),
+        event("unseen-yet", 2, Phase.CLOSE),
+    ]
+
+
 def test_a_jump_of_the_clock_ages_nothing(outbox: Outbox, clock: Clock, uptime: Clock) -> None:
     for jump in (-86400 * 365, 86400 * 3650):
         outbox.append([reading(1), event("a"), event("a", 2, Phase.CLOSE)])
