@@ -123,6 +123,23 @@ def write_set(folder: Path, pictures: Sequence[tuple[str, str, Image, Sequence[T
     (folder / "labels.jsonl").write_text("\n".join(lines) + "\n")
 
 
+def write_list(folder: Path, pictures: Sequence[Picture]) -> None:
+    """Write a `labels.jsonl` that points at pictures elsewhere, without their boxes: all of them background."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {
+            "image": str(p.path.resolve()),
+            "split": p.split,
+            "width": p.width,
+            "height": p.height,
+            "source": p.source,
+            "boxes": [],
+        }
+        for p in pictures
+    ]
+    (folder / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def slices(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
     """The pictures by source: a mean over a mixed set hides where a detector is weak."""
     by: dict[str, list[Picture]] = {}

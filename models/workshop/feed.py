@@ -18,6 +18,7 @@ from models.workshop.loss import Batch
 
 LONGEST = 448  # pixels; larger pictures are kept at this longest side
 QUEUE = 6  # batches made ahead
+SCALES = (0.35, 1.25)  # against the letterboxed size; cameras see from further away than photographers
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Feed:
                     others.append(other)
             mixed = mosaic(rng, others, width, height)
         else:
-            mixed = place(rng, sample, width, height, (0.5, 1.3))
+            mixed = place(rng, sample, width, height, SCALES)
         return Sample(weather(rng, mixed.image), mixed.boxes, mixed.classes, mixed.unlabelled)
 
     def make(self) -> tuple[torch.Tensor, Batch]:

@@ -12,15 +12,17 @@ from pathlib import Path
 
 from contract.manifest import Manifest
 from models.workshop.card import write_card
-from models.workshop.data import Image, Picture, read_set, write_set
-from models.workshop.evaluate import Figure
-from models.workshop.golden import Detect, make_golden
+from models.workshop.data import Image, Picture, read_set, write_list, write_set
+from models.workshop.golden import Detect, check_golden, make_golden
+from models.workshop.measure import measure
 from models.workshop.recipes import TEACH, TEACH_RATE, TEACH_STEPS, Recipe, recipe
 from models.workshop.release import publish
 
 Log = Callable[[str], None]
 REFERENCE = "onnx-fp32"
 CALIBRATION = 128  # pictures
+MINED = 0.2
+"""Score from which something seen in a picture with nothing in it is worth training on."""
 
 
 class MissingExtraError(ImportError):
@@ -86,6 +88,30 @@ def train_detector(name: str, data: Path, work: Path, log: Log) -> Path:
     return train(work / "base.pt", shares, plan, work / f"{name}.pt", log)
 
 
+def mine(name: str, data: Path, work: Path, log: Log) -> Path:
+    """List the pictures without a truth in which `work/<name>.pt` sees something: `work/mined/<name>`, hardest first.
+
+    Only training pictures are looked at, of the sets in which nothing of the detector's labels can be.
+    """
+    _need("torch", "onnx", "onnxruntime")
+    from models.workshop.export import export
+    from models.workshop.runner import Runner
+
+    how = recipe(name)
+    path = export(work / f"{name}.pt", how.labels, how.size, work / f"{name}.mining.onnx")
+    detect = Runner(path, how.labels, MINED)
+    seen: list[tuple[float, Picture]] = []
+    for folder in ("person", "plate", "crowd"):
+        for picture in read_set(data / folder, "train"):
+            score = max((d.score for d in detect(picture.read())), default=0.0)
+            if score > 0:
+                seen.append((score, picture))
+    seen.sort(key=lambda pair: -pair[0])
+    log(f"{len(seen)} pictures without {' or '.join(how.labels)} score over {MINED}")
+    write_list(work / "mined" / name, [picture for _, picture in seen])
+    return work / "mined" / name
+
+
 def export_detector(name: str, work: Path, folder: Path) -> Path:
     """The FP32 ONNX file of `work/<name>.pt`, in the release's folder: the reference for everything after it."""
     _need("torch", "onnx")
@@ -122,20 +148,25 @@ def release_detector(
     data: Path,
     work: Path,
     folder: Path,
-    detect: Detect,
     golden: Sequence[tuple[str, Image]],
-    figures: Sequence[Figure],
     created: str,
 ) -> Manifest:
-    """Golden samples, manifest and card of a release.
+    """Measure the artefacts in `folder`, and write golden samples, manifest and card of a release there.
 
-    `detect` is the FP32 reference at the recipe's thresholds; `golden` names pictures (HxWx3 BGR) that may ship;
-    `figures` is all that was measured; `created` an ISO 8601 date.
+    `golden` names pictures (HxWx3 BGR) that may ship, with something to find and with nothing; what the FP32 reference
+    sees in them at the recipe's thresholds is what every box must see. `created` is an ISO 8601 date. Raises
+    `ValueError` when an artefact does not pass the golden samples itself.
     """
+    _need("onnxruntime")
+    from models.workshop.quantize import TARGETS
+    from models.workshop.runner import Runner
+
     how = recipe(name)
-    thresholds: Mapping[str, float] = dict(how.thresholds)
-    samples = make_golden(folder, golden, dict(thresholds), detect)
-    files = {p.name.removeprefix(f"{name}.").removesuffix(".onnx"): p.name for p in sorted(folder.glob("*.onnx"))}
+    thresholds = dict(how.thresholds)
+    files = {target: f"{name}.{target}.onnx" for target in (*TARGETS, REFERENCE)}
+    detects: dict[str, Detect] = {target: Runner(folder / file, how.labels) for target, file in files.items()}
+    figures = measure(name, data, detects, thresholds)
+    samples = make_golden(folder, golden, thresholds, at(detects[REFERENCE], thresholds))
     manifest = publish(
         folder,
         name,
@@ -150,4 +181,13 @@ def release_detector(
         created,
     )
     write_card(folder, manifest, how.prose)
+    for target, detect in detects.items():
+        problems = check_golden(manifest, folder, at(detect, thresholds))
+        if problems:
+            raise ValueError(f"{folder / files[target]}: {problems[0].file}: {problems[0].text}")
     return manifest
+
+
+def at(detect: Detect, thresholds: Mapping[str, float]) -> Detect:
+    """A detector that only tells what reaches its thresholds."""
+    return lambda image: [d for d in detect(image) if d.score >= thresholds[d.label]]
