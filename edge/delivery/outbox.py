@@ -62,7 +62,7 @@ class Outbox:
         self._file = OutboxFile(path, clock, entropy, here, disk_pages)
         self._room = Room(path, max_bytes)
         try:
-            self._file.run(lambda connection: lanes.notice_boot(connection, here, uptime()))
+            self._with_room(lambda connection: lanes.notice_boot(connection, here, uptime()))
         except BaseException:
             self._file.close()
             raise

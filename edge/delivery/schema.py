@@ -87,7 +87,8 @@ def damaged(error: sqlite3.Error) -> bool:
 def full(error: sqlite3.Error) -> bool:
     """Whether the error says that there is no room."""
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF == sqlite3.SQLITE_FULL
+    # The second: no room for the shared memory of the write-ahead log, when the file is opened.
+    return code is not None and (code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
 def uptime_micros() -> int:

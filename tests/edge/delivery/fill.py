@@ -1,7 +1,7 @@
 """Fills a disk that is really full: ``python -m tests.edge.delivery.fill FOLDER READINGS ALARMS``.
 
 ``FOLDER`` is a small file system of its own. Appends readings, and an alarm after each hundred; then another file takes
-all the room that is left, and alarms go on. Prints what was appended and what is there.
+all the room that is left, the node starts again, and alarms go on. Prints what was appended and what is there.
 """
 
 import contextlib
@@ -18,7 +18,9 @@ def main(folder: Path, readings: int, late_alarms: int) -> None:
     for start in range(0, readings, 100):
         outbox.append([reading(n, time=START + n * 100_000) for n in range(start, start + 100)])
         outbox.append([event(f"e{start}")])
+    outbox.close()
     take_the_rest(folder / "others")
+    outbox = make(folder)
     for number in range(late_alarms):
         outbox.append([event(f"late{number}")])
     (folder / "others").unlink()
