@@ -15,7 +15,7 @@ from cloud.api.uploads import Node
 from cloud.fleet.commands import Commander
 from cloud.fleet.fleet import Assignment, AssignmentError, Fleet
 from cloud.fleet.repository import Release
-from contract.ids import Micros
+from cloud.store.times import moment
 
 router = APIRouter(tags=["fleet"])
 
@@ -34,7 +34,7 @@ class ReleaseShape(BaseModel):
     version: str
     sha256: str
     """Of its manifest."""
-    published: Micros
+    published: datetime
     floor: str
     """The lowest version of this detector that may still run."""
 
@@ -127,7 +127,7 @@ def _release(release: Release) -> ReleaseShape:
         name=release.name,
         version=release.version,
         sha256=release.sha256,
-        published=release.published,
+        published=moment(release.published),
         floor=release.floor,
     )
 

@@ -10,7 +10,8 @@ import psycopg
 import structlog
 
 from cloud.fleet.director import Director
-from cloud.fleet.keys import KeyStore
+from cloud.fleet.keys import KeyMissingError, KeyStore
+from cloud.fleet.metadata import DamagedError
 from cloud.fleet.repository import PublishError, Release, ReleaseRepository, version_key
 from cloud.settings import CloudSettings
 from contract.ids import Micros
@@ -77,7 +78,7 @@ class Fleet:
             (site, node, name, version, by),
         )
         connection.commit()
-        self._direct(connection, site, node)
+        self._direct(connection, site, node, self._known())
         log.info("release assigned", site=site, node=node, model=name, version=version, sha256=release.sha256, by=by)
         return Address(row[0], site, node)
 
@@ -96,18 +97,27 @@ class Fleet:
     def refresh(self, connection: psycopg.Connection[Any]) -> None:
         """Renew what runs out, and let every director say what the table says. Call it at the start and every hour."""
         self.releases.refresh()
+        known = self._known()
         nodes = connection.execute("SELECT site, node FROM node WHERE secret_hash <> '' ORDER BY site, node").fetchall()
         for site, node in nodes:
-            self._direct(connection, site, node)
+            try:
+                self._direct(connection, site, node, known)
+            except (KeyMissingError, DamagedError) as error:
+                log.warning("assignments not signed", site=site, node=node, reason=str(error))
         self.director.refresh()
 
-    def _direct(self, connection: psycopg.Connection[Any], site: str, node: str) -> None:
-        known = {(release.name, release.version): release for release in self.releases.releases()}
-        wanted = [(item.name, item.version) for item in self.assignments(connection, site, node)]
-        for name, version in wanted:
-            if (name, version) not in known:
-                log.error("assigned release is gone", site=site, node=node, model=name, version=version)
-        found: dict[str, Release] = {name: known[name, version] for name, version in wanted if (name, version) in known}
+    def _known(self) -> dict[tuple[str, str], Release]:
+        return {(release.name, release.version): release for release in self.releases.releases()}
+
+    def _direct(
+        self, connection: psycopg.Connection[Any], site: str, node: str, known: dict[tuple[str, str], Release]
+    ) -> None:
+        found: dict[str, Release] = {}
+        for item in self.assignments(connection, site, node):
+            if (item.name, item.version) in known:
+                found[item.name] = known[item.name, item.version]
+            else:
+                log.error("assigned release is gone", site=site, node=node, model=item.name, version=item.version)
         self.director.assign(site, node, found)
 
     def _assignable(self, name: str, version: str) -> Release:

@@ -64,7 +64,13 @@ class KeyStore:
         self.folder = folder
 
     def make(self, holding: Holding, following: bool = False) -> list[SSlibKey]:
-        """The public keys of a role, or of those that shall follow them; what is missing is made."""
+        """The public keys of a role, or of those that shall follow them; what is missing is made.
+
+        Raises:
+            KeyMissingError: the folder of offline keys was taken away: no others are made in their place.
+        """
+        if not holding.online and (self.folder / "online").is_dir() and not (self.folder / "offline").is_dir():
+            raise KeyMissingError(f"{self.folder}/offline is kept elsewhere; do this where {holding.name}'s keys are")
         if not self.folder.is_dir():
             make_folder(self.folder)
             self.folder.chmod(0o700)

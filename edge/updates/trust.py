@@ -49,7 +49,8 @@ class Anchor:
             if (self.folder / "anchor.json").exists():
                 return
             raise ConfigError(f"trust: {source} cannot be read: {error.strerror}; enrol the node again") from error
-        if (self.folder / "anchor.json").exists() and (self.folder / "anchor.json").read_bytes() == raw:
+        known = [self.folder / "anchor.json", *(self.folder / "metadata" / "root_history").glob("*.root.json")]
+        if any(path.exists() and path.read_bytes() == raw for path in known):
             return
         # Another root means another installation: what the former one has shown says nothing about this one.
         shutil.rmtree(self.folder, ignore_errors=True)

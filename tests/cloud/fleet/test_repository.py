@@ -187,6 +187,9 @@ def test_without_offline_keys_the_online_roles_go_on(
     clock.now += 200 * DAY
     assert repository.refresh()
     assert repository.metadata.targets("fire").version == 1
+    director = Director(tmp_path / "directors", KeyStore(tmp_path / "keys"), clock)
+    with pytest.raises(KeyMissingError, match="offline is kept elsewhere"):
+        director.create("mill", "gate")
 
 
 @pytest.mark.parametrize("role", ["root", "targets", "snapshot", "timestamp", "fire"])

@@ -148,12 +148,13 @@ def test_floor_never_falls(world: World) -> None:
     floors = world.paths.trust / "floors"
     assert floors.read_bytes() == b'{"fire":"1.1.0"}'
 
-    # Another installation's repository, freshly trusted, knows of no floor: the box still does.
+    # What was signed once is remembered, whatever a repository says later.
     floors.write_bytes(b'{"fire":"1.5.0"}')
-    world.assign(world.repository.release("fire", "1.1.0"))
     assert world.client().check() == []
+    assert world.refused() == "fire 1.1.0 lies under the floor 1.5.0"
     world.assign(old)
     assert world.client().check() == []
+    assert world.refused() == "fire 1.0.0 lies under the floor 1.5.0"
 
 
 def test_clock_that_was_set_back_is_noticed(world: World) -> None:
@@ -173,6 +174,19 @@ def test_roots_are_followed_from_the_installed_one(world: World) -> None:
     client = world.client()
     assert len(client.check()) == 1, client.report
     assert world.repository.metadata.root().version == 5
+
+
+def test_newer_root_that_the_box_knows_already_is_no_new_trust(world: World, web: Web) -> None:
+    world.client().check()
+    world.repository.rotate("timestamp")
+    old = (world.repository.metadata.folder / "timestamp.json").read_bytes()
+    world.repository.metadata.commit({}, world.now)
+    world.client().check()
+    (world.trust / "releases.root.json").write_bytes(world.repository.metadata.root_bytes())
+    web.wrong["/tuf/metadata/timestamp.json"] = old
+    client = world.client()
+    assert client.check() == []
+    assert client.report.state == "refused"
 
 
 def test_detector_whose_key_was_changed_goes_on(world: World) -> None:
