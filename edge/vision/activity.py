@@ -21,7 +21,10 @@ class ActivitySettings:
 
 
 class Activity:
-    """How far each pixel of a small grey picture has been from its usual brightness lately, in grey levels."""
+    """How far each pixel of a small grey picture has been from its usual brightness lately, in grey levels.
+
+    What the whole picture does alike does not count: an exposure that follows a passing car is no smoke.
+    """
 
     def __init__(self, settings: ActivitySettings = ActivitySettings()) -> None:
         self._settings = settings
@@ -40,13 +43,15 @@ class Activity:
         self._time_s = now_s
         distance = luma - self._usual
         self._usual += np.float32(min(1.0, step / self._settings.usual_s)) * distance
-        self._recent += np.float32(min(1.0, step / self._settings.recent_s)) * (np.abs(distance) - self._recent)
+        own = np.abs(distance - np.median(distance))
+        self._recent += np.float32(min(1.0, step / self._settings.recent_s)) * (own - self._recent)
 
     def within(self, box: Box) -> float:
-        """Mean activity in a box of the picture, in grey levels; 0 before there were two frames."""
+        """Median activity in a box of the picture, in grey levels: what passes through a corner of the box does not
+        make the rest of it live. 0 before there were two frames."""
         if self._recent is None:
             return 0.0
         height, width = self._recent.shape
         left, top = min(width - 1, int(box[0] * width)), min(height - 1, int(box[1] * height))
         right, bottom = max(left + 1, math.ceil(box[2] * width)), max(top + 1, math.ceil(box[3] * height))
-        return float(self._recent[top:bottom, left:right].mean())
+        return float(np.median(self._recent[top:bottom, left:right]))
