@@ -2,15 +2,11 @@
 
 from pathlib import Path
 
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from contract.detections import Detection
-from contract.manifest import Manifest, Tolerance
+from contract.manifest import Manifest
 from contract.records import ModelRef
-from edge.updates.golden import difference
 from edge.updates.release import hash_file
 from edge.updates.slots import STARTS, Accepted, ModelSlots, Refused
 from edge.updates.state import Notes, Offer, Record, Slot
@@ -239,34 +235,3 @@ def test_release_that_throws_fails_its_trial() -> None:
 def test_noise_of_a_tiny_model_is_no_reason() -> None:
     watch = Watch(before_ms=0.5)
     assert [watch.saw(5.0) for _ in range(FRAMES)][-1] is Verdict.PASSED
-
-
-boxes = st.tuples(*[st.floats(0, 0.4)] * 2, *[st.floats(0.6, 1.0)] * 2)
-detections = st.lists(st.builds(Detection, st.sampled_from(["fire", "smoke"]), st.floats(0.5, 1.0), boxes), max_size=6)
-LOW = {"fire": 0.4, "smoke": 0.4}
-
-
-@given(detections, st.randoms(use_true_random=False))
-def test_golden_result_is_right_in_any_order(expected: list[Detection], random: object) -> None:
-    found = list(expected)
-    random.shuffle(found)  # type: ignore[attr-defined]
-    assert difference(expected, found, LOW, Tolerance()) == ""
-
-
-@given(detections.filter(bool), st.data())
-def test_golden_result_that_misses_one_is_wrong(expected: list[Detection], data: st.DataObject) -> None:
-    gone = data.draw(st.integers(0, len(expected) - 1))
-    found = expected[:gone] + expected[gone + 1 :]
-    assert difference(expected, found, LOW, Tolerance()) != ""
-
-
-@given(detections, detections.filter(bool))
-def test_golden_result_that_sees_more_is_wrong(expected: list[Detection], more: list[Detection]) -> None:
-    sure = [msgspec.structs.replace(detection, score=0.9) for detection in more]
-    assert difference(expected, [*expected, *sure], LOW, Tolerance()) != ""
-
-
-def test_doubt_within_tolerance_of_the_threshold_is_no_fault() -> None:
-    doubt = Detection("fire", 0.45, (0.0, 0.0, 0.5, 0.5))
-    assert difference([], [doubt], LOW, Tolerance(score=0.1)) == ""
-    assert "not expected" in difference([], [doubt], LOW, Tolerance(score=0.01))
