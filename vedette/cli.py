@@ -4,7 +4,6 @@ import logging
 import sys
 from typing import Annotated, Final
 
-import click
 import structlog
 import typer
 
@@ -61,18 +60,12 @@ def main() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = 2
-    except (click.Abort, KeyboardInterrupt):
-        code = 130
+        app()
     except BrokenPipeError:
-        code = 0
+        sys.stderr.close()  # whoever read our output has gone, such as 'head'
     except Exception as error:
         # Our own exceptions are written for people: they name the thing, the value and the way out.
         if type(error).__module__.partition(".")[0] not in _OURS:
             raise
         typer.secho(f"vedette: {error}", fg="red", err=True)
-        code = getattr(error, "exit_code", 2)
-    sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(getattr(error, "exit_code", 2))

@@ -30,7 +30,7 @@ def check(config: Config, json: Json = False) -> None:
 
     Exit code 0 where everything works, else 2.
     """
-    from edge import check as checks
+    import edge.check as checks
 
     findings = checks.check(config)
     if json:
