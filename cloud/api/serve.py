@@ -40,7 +40,7 @@ def run(settings: CloudSettings, stop: threading.Event) -> None:
     with connect(settings.database, "vedette-api-start") as connection:
         check(connection)
     with listening(settings.listen) as opened:
-        host, port = opened.getsockname()[:2]
+        host = opened.getsockname()[0]
         if not is_loopback(host):
             log.warning("others can reach the API, and it asks nobody who they are", listen=settings.listen)
         config = uvicorn.Config(
@@ -55,7 +55,7 @@ def run(settings: CloudSettings, stop: threading.Event) -> None:
             timeout_graceful_shutdown=3,
         )
         server = _Server(config)
-        log.info("api listening", url=f"http://{host}:{port}")
+        log.info("api listening", url=f"http://{settings.listen}")
         asyncio.run(_serve(server, opened, stop))
 
 

@@ -79,9 +79,11 @@ async def append(
 async def forget_abandoned(context: Context) -> None:
     """Until cancelled: once an hour, throw away what a node began to upload and has not gone on with for a week."""
     while True:
-        gone = await to_thread.run_sync(context.evidence.forget_abandoned, _ABANDONED_S, context.clock() / 1e6)
-        if gone:
-            log.info("uploads abandoned", files=gone)
+        try:
+            gone = await to_thread.run_sync(context.evidence.forget_abandoned, _ABANDONED_S, context.clock() / 1e6)
+            log.info("abandoned uploads removed", files=gone)
+        except OSError as error:
+            log.warning("abandoned uploads not removed", error=str(error))
         await asyncio.sleep(3600)
 
 
