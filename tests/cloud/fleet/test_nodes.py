@@ -2,8 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,10 @@ import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 from tuf.api.metadata import Metadata, Root
 
-from cloud.api.serve import run
 from cloud.fleet.commands import LIFE
 from cloud.fleet.fleet import AssignmentError, Fleet
 from cloud.fleet.nodes import Enrolment, broker_users, enrol, export_trust, partition_of
 from cloud.identity.nodes import verify_secret
-from cloud.settings import CloudSettings
 from contract.messages import CheckUpdates
 from contract.topics import Address, Channel
 from contract.wire import decode_command
@@ -28,62 +24,8 @@ from edge.config import load_config
 from edge.paths import NodePaths
 from edge.updates.client import UpdateClient
 from edge.updates.fetcher import Fetcher
-from tests.conftest import RunningBroker, free_port
-from tests.edge.updates.releases import write_release
-
-
-def wall() -> int:
-    """Now."""
-    return time.time_ns() // 1000
-
-
-@pytest.fixture
-def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection to a fresh database."""
-    with psycopg.connect(database) as found:
-        yield found
-
-
-@pytest.fixture
-def settings(database: str, broker: RunningBroker, tmp_path: Path) -> CloudSettings:
-    """The installation."""
-    return CloudSettings.model_validate(
-        {
-            "database": database,
-            "broker": broker.url,
-            "broker_username": broker.username,
-            "broker_password": broker.password,
-            "evidence": tmp_path / "evidence",
-            "tuf": tmp_path / "tuf",
-            "keys": tmp_path / "keys",
-        }
-    )
-
-
-@pytest.fixture
-def fleet(settings: CloudSettings, tmp_path: Path) -> Fleet:
-    """A fleet with two releases of fire."""
-    fleet = Fleet.of(settings, wall)
-    for version in ("1.0.0", "1.1.0"):
-        write_release(tmp_path / version, version)
-        fleet.releases.publish("fire", tmp_path / version)
-    return fleet
-
-
-@pytest.fixture
-def gate(connection: psycopg.Connection[Any]) -> Enrolment:
-    """An enrolled node."""
-    found = enrol(connection, "mill", "gate")
-    connection.commit()
-    return found
-
-
-@pytest.fixture
-def api(settings: CloudSettings) -> Iterator[httpx.Client]:
-    """The API, running, and a client."""
-    settings = settings.model_copy(update={"listen": f"127.0.0.1:{free_port()}"})
-    with serving(settings) as url, httpx.Client(base_url=url) as client:
-        yield client
+from tests.cloud.fleet.conftest import wall
+from tests.conftest import RunningBroker
 
 
 def test_enrolment_prints_a_node_yaml_that_loads(gate: Enrolment, tmp_path: Path) -> None:
@@ -262,25 +204,6 @@ def test_node_fetches_its_release_through_the_api(
     assert [staged.version for staged in client.check()] == ["1.1.0"], client.report
     fetcher.close()
     assert (paths.models / "fire" / "1.1.0" / "orange.onnx").exists()
-
-
-@contextmanager
-def serving(settings: CloudSettings) -> Iterator[str]:
-    """The API on its port; its address."""
-    stop = threading.Event()
-    thread = threading.Thread(target=run, args=(settings, stop))
-    thread.start()
-    url = f"http://{settings.listen}"
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with suppress(httpx.TransportError):
-            httpx.get(f"{url}/healthz")
-            break
-    try:
-        yield url
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _power_cut(*_: object) -> None:
