@@ -29,8 +29,11 @@ class FireSettings:
 
     frames: int = 3
     """Sightings of one place that are needed..."""
-    of: int = 6
-    """...among so many frames looked at."""
+    of: int = 12
+    """...among so many frames looked at..."""
+    sure: int = 2
+    """...of which so many at or above the release's threshold, the others at ``support`` of it or more."""
+    support: float = 0.75
     window_s: float = 10.0
     """An older sighting does not count, however few frames there were."""
     weight: float = 3.6
@@ -47,7 +50,7 @@ class FireSettings:
     """...and so is a score higher or lower by this."""
     still: float = 1.6
     """A place whose pixels are, on the median, no farther than so many grey levels from their usual brightness is not
-    on fire. Flames of ``house6.mp4``: 2.7 or more in 95 of 100 boxes; walls, grass, asphalt taken for one: about 1.2."""
+    on fire. Flames of ``house6.mp4``: 2.7 or more in 95 of 100 boxes; walls, grass, asphalt: about 1.2."""
 
 
 @dataclass(frozen=True)
@@ -182,14 +185,15 @@ class FireAnalyzer:
     def _convincing(self, place: _Place) -> bool:
         """k of n in the same place, with a sum of scores, and not still."""
         rules = self._settings
-        recent = [
-            sighting
+        scores = [
+            sighting.score
             for sighting in place.sightings
-            if sighting.look > self._look - rules.of and sighting.score >= self._threshold
+            if sighting.look > self._look - rules.of and sighting.score >= self._threshold * rules.support
         ]
         return (
-            len(recent) >= rules.frames
-            and sum(sighting.score for sighting in recent) >= rules.weight * self._threshold
+            len(scores) >= rules.frames
+            and sum(score >= self._threshold for score in scores) >= rules.sure
+            and sum(scores) >= rules.weight * self._threshold
             and place.flicker() >= rules.still
         )
 
