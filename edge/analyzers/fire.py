@@ -44,7 +44,7 @@ class FireSettings:
     """A gap between two frames counts as at most so much quiet."""
     change_s: float = 2.0
     """Shortest time between two revisions."""
-    growth: float = 1.5
+    growth: float = 2.0
     """The burning area times or through this is a change worth telling..."""
     rise: float = 0.15
     """...and so is a score higher or lower by this."""
@@ -202,7 +202,7 @@ class FireAnalyzer:
         if not seen:
             return
         area, score = _covered([item.box for item in seen]), max(item.score for item in seen)
-        share = 0.3 if self._area > 0 else 1.0
+        share = 0.2 if self._area > 0 else 1.0
         self._area += share * (area - self._area)
         self._score += share * (score - self._score)
 
