@@ -35,6 +35,11 @@ def chaos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     assert system.stop() == 0, system.tail()
 
 
+def now() -> int:
+    """Microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
 class Writer:
     """Appends numbered readings to a node's outbox, as any part of the node does, until told to stop."""
 
@@ -54,13 +59,14 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        with Outbox(self._outbox) as outbox:
-            number = 0
+        outbox = Outbox(self._outbox, 1_000_000_000, now)
+        try:
             while not self._stop.wait(0.02):
-                now = time.time_ns() // 1000
-                outbox.append([Reading(time=now, source=self.source, quantity="number", value=float(number))])
+                number = len(self.durable)
+                outbox.append([Reading(time=now(), source=self.source, quantity="number", value=float(number))])
                 self.durable.append(number)
-                number += 1
+        finally:
+            outbox.close()
 
 
 def arrived(system: System, source: str) -> Counter[int]:
