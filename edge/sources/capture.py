@@ -7,19 +7,21 @@ reading thread breaks its promise, the signs of life cease, and the supervisor k
 
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
 
 from contract.ids import Micros
-from contract.records import Evidence
 from edge.config import NodeConfig
 from edge.delivery.outbox import Outbox
 from edge.evidence.files import EvidenceFiles
 from edge.notices import ClipWanted, Notices, RecordsWaiting
 from edge.paths import NodePaths
+from edge.sources.camera import open_camera
 from edge.sources.clips import ClipCutter
-from edge.sources.reader import CameraReader
+from edge.sources.reader import CameraReader, Opener
 from edge.supervisor.status import PartStatus
+from edge.vision.desk import RecordDesk
 
 _log = structlog.get_logger()
 _TURN_S = 0.25
@@ -29,12 +31,22 @@ def _now() -> Micros:
     return time.time_ns() // 1000
 
 
-def run(config: NodeConfig, camera: str, paths: NodePaths, stop: threading.Event, status: PartStatus) -> None:
+def run(
+    config: NodeConfig,
+    camera: str,
+    paths: NodePaths,
+    stop: threading.Event,
+    status: PartStatus,
+    *,
+    opener: Opener = open_camera,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> None:
     """Read one camera until ``stop``."""
     notices = Notices(paths.run, f"capture.{camera}")
-    reader = CameraReader(camera, config.cameras[camera], paths.frames / camera, notices, stop)
+    reader = CameraReader(camera, config.cameras[camera], paths.frames / camera, notices, stop, opener, monotonic)
     cutter = ClipCutter(camera, reader, EvidenceFiles(paths.evidence, config.storage.evidence_bytes))
     outbox = Outbox(paths.outbox, config.storage.outbox_bytes, _now)
+    desk = RecordDesk(outbox, lambda: notices.send("delivery", RecordsWaiting()))
     thread = threading.Thread(target=reader.run, name="reader", daemon=True)
     thread.start()
     overdue = False
@@ -43,12 +55,13 @@ def run(config: NodeConfig, camera: str, paths: NodePaths, stop: threading.Event
             notice = notices.receive(_TURN_S)
             if isinstance(notice, ClipWanted):
                 cutter.want(notice)
-            _append(outbox, notices, cutter.due(_now()))
+            desk.add(cutter.due(_now()))
+            desk.flush()
             if not thread.is_alive() and not stop.is_set():
                 raise RuntimeError("the reading thread has ended; its error stands above")
             if not reader.watch.overdue():
                 overdue = False
-                status.beat({"source": reader.health()})
+                status.beat({"source": reader.health()}, "degraded" if desk.problem else "ok", desk.problem)
             elif not overdue:
                 overdue = True
                 _log.error("camera.hangs", camera=camera, reason="reading or decoding does not come back")
@@ -57,9 +70,3 @@ def run(config: NodeConfig, camera: str, paths: NodePaths, stop: threading.Event
         thread.join(1.0)
         outbox.close()
         notices.close()
-
-
-def _append(outbox: Outbox, notices: Notices, clips: list[Evidence]) -> None:
-    if clips:
-        outbox.append(clips)
-        notices.send("delivery", RecordsWaiting())

@@ -235,14 +235,13 @@ class FrameReader:
         """The mapping of the file that has the name now. The old one's inode cannot come again while it is mapped."""
         try:
             found = self._path.stat()
+            if (found.st_dev, found.st_ino) != self._file:
+                with self._path.open("r+b") as opened:
+                    self._slots = FrameSlots(mmap.mmap(opened.fileno(), 0))
+                    found = os.fstat(opened.fileno())
+                self._file = (found.st_dev, found.st_ino)
         except FileNotFoundError:
             return None
-        file = (found.st_dev, found.st_ino)
-        if file != self._file:
-            with self._path.open("r+b") as opened:
-                self._slots = FrameSlots(mmap.mmap(opened.fileno(), 0))
-                status = os.fstat(opened.fileno())
-            self._file = (status.st_dev, status.st_ino)
         return self._slots
 
 

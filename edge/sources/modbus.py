@@ -21,9 +21,10 @@ MOST_REGISTERS: Final = 125
 _GAP: Final = 16
 """So many registers nobody asked for are read along rather than asking twice."""
 _FORMATS: Final = {"uint16": ">H", "int16": ">h", "uint32": ">I", "int32": ">i", "float32": ">f"}
+_NO_SUCH_REGISTER: Final = 2
 _EXCEPTIONS: Final = {
     1: "does not know this function: try function: input or function: holding",
-    2: "has no such register",
+    _NO_SUCH_REGISTER: "has no such register",
     3: "does not take this request",
     4: "has failed inside",
     6: "is busy",
@@ -94,12 +95,12 @@ class ModbusBus:
         """
         client = self._connect(name, sensor)
         values: dict[str, float | None] = {}
-        said = ""
+        said = _Said()
         for block in plan(sensor.channels):
             mine = [channel for channel in sensor.channels if _within(channel, block)]
             if (name, block) not in self._apart:
                 registers, said = self._ask(client, name, sensor, block)
-                if registers is not None or len(mine) == 1:
+                if registers is not None or len(mine) == 1 or said.code != _NO_SUCH_REGISTER:
                     values |= {channel.quantity: _value(channel, block, registers) for channel in mine}
                     continue
                 self._apart.add((name, block))
@@ -108,7 +109,7 @@ class ModbusBus:
                 registers, said = self._ask(client, name, sensor, one)
                 values[channel.quantity] = _value(channel, one, registers)
         if all(value is None for value in values.values()):
-            raise SensorError(name, sensor.url.get_secret_value(), said, "check unit, register and function")
+            raise SensorError(name, sensor.url.get_secret_value(), said.what, "check unit, register and function")
         return values
 
     def close(self) -> None:
@@ -127,8 +128,10 @@ class ModbusBus:
             self._client = ModbusTcpClient(self._host, port=self._port, timeout=sensor.timeout_s, retries=0)
         return self._client
 
-    def _ask(self, client: ModbusTcpClient, name: str, sensor: Sensor, block: Block) -> tuple[list[int] | None, str]:
-        """The block's registers; or None, and what the device said.
+    def _ask(
+        self, client: ModbusTcpClient, name: str, sensor: Sensor, block: Block
+    ) -> "tuple[list[int] | None, _Said]":
+        """The block's registers; or None, and what the device said instead.
 
         Raises:
             SensorError: it said nothing.
@@ -145,10 +148,18 @@ class ModbusBus:
         if answer.isError():
             code = int(getattr(answer, "exception_code", 0))
             what = _EXCEPTIONS.get(code, f"answered with exception {code}")
-            return None, f"(unit {unit}, {block.function} register {block.start}) {what}"
+            return None, _Said(code, f"(unit {unit}, {block.function} register {block.start}) {what}")
         if len(answer.registers) != block.count:
-            return None, f"(unit {unit}) gave {len(answer.registers)} registers instead of {block.count}"
-        return list(answer.registers), ""
+            return None, _Said(0, f"(unit {unit}) gave {len(answer.registers)} registers instead of {block.count}")
+        return list(answer.registers), _Said()
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A device's refusal: the protocol's exception code, and in words."""
+
+    code: int = 0
+    what: str = ""
 
 
 def _width(channel: Channel) -> int:

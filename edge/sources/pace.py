@@ -4,6 +4,7 @@ from typing import Final
 
 BEHIND_S: Final = 1.0
 """So long without once having had to wait for the camera, and frames must be piling up somewhere."""
+_REORDERED_S: Final = 1.0
 WAITED_S: Final = 0.001
 """A wait of at least this means that nothing lay ready: what came then is fresh."""
 
@@ -23,7 +24,7 @@ class Sampler:
     def due(self, time_s: float) -> bool:
         """Whether a frame of that time would be picked now."""
         # Half a millisecond: times in ticks of a time base do not add up to the period exactly.
-        return time_s >= self._next - 0.0005 or time_s < self._last
+        return time_s >= self._next - 0.0005 or self._jumped_back(time_s)
 
     def pick(self, time_s: float) -> bool:
         """Pick the frame if it is due."""
@@ -31,9 +32,13 @@ class Sampler:
             return False
         # After a gap, or when time has jumped back, the even row begins anew.
         even = self._next + self._period
-        self._next = even if time_s < even and time_s >= self._last else time_s + self._period
+        self._next = even if time_s < even and not self._jumped_back(time_s) else time_s + self._period
         self._last = time_s
         return True
+
+    def _jumped_back(self, time_s: float) -> bool:
+        # Frames that are not yet in order lie less than this behind others.
+        return time_s < self._last - _REORDERED_S
 
 
 class Freshness:

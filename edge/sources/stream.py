@@ -21,6 +21,7 @@ from edge.sources.pace import BEHIND_S, Freshness, Sampler
 
 _UNTIMED: Final = ("mpjpeg", "mjpeg")
 """Picture after picture, without times: FFmpeg makes up 25 a second; those of arrival are right."""
+_CATCH_UP_S: Final = 3.0
 _BROKEN_PACKETS: Final = 100
 """So many in a row that cannot be decoded are no disturbance any more."""
 
@@ -56,11 +57,12 @@ class AvStream:
         context = self._stream.codec_context
         self.info = StreamInfo(context.name, context.width, context.height, float(self._stream.average_rate or 0))
         self.form, self.no_clip = self._find_form()
-        self._sampler = Sampler(camera.fps)
+        self._sampler, self._missed = Sampler(camera.fps), Sampler(camera.fps)
         self._untimed = self._container.format.name in _UNTIMED
         self._times = _Times()
         self._stopped = False
         self._broken = 0
+        self._behind_since: float | None = None
         self._skipping = False
         self.late = 0
 
@@ -76,6 +78,7 @@ class AvStream:
             self._container.close()
             self._container, self._stream = self._open()
             self._times.begin_again()
+            self._sampler, self._missed = Sampler(self._camera.fps), Sampler(self._camera.fps)
 
     def close(self) -> None:
         """Close the connection or file."""
@@ -117,24 +120,25 @@ class AvStream:
                 return
             if packet.size == 0:
                 # The end: what the decoder has kept back to put frames in order.
-                yield from self._shown(packet, self._wall())
+                yield from self._pictures(packet, self._wall())
                 continue
             if packet.pts is None and packet.dts is None:
                 continue
             if clock is not None:
-                early = clock.early(self._seconds(packet), self._monotonic())
+                early = clock.early(self._seconds(packet.dts, packet.pts), self._monotonic())
                 if early > 0 and self._wait(early):
                     self._stopped = True
                     return
-                behind = early < -BEHIND_S
+                behind = clock.behind
             else:
                 fresh.came(asked, self._monotonic())
                 behind = fresh.behind(self._monotonic())
             captured = self._wall()
             if self._untimed:
                 packet.pts = packet.dts = int(captured / 1e6 / self._tick_s)
+            self._note_lag(behind)
             yield self._times.packet(packet, captured)
-            yield from self._pictures(packet, captured, behind)
+            yield from self._look(packet, captured)
 
     def _next(self, packets: Iterator["av.Packet[VideoStream]"], asked: float) -> "av.Packet[VideoStream] | None":
         try:
@@ -145,29 +149,44 @@ class AvStream:
             took, timeout = self._monotonic() - asked, self._camera.timeout_s
             raise explain(self._name, self._url, error, took, timeout, opened=True) from None
 
-    def _pictures(self, packet: "av.Packet[VideoStream]", captured: Micros, behind: bool) -> Iterator[Picture]:
-        """Those of the packet's frames that are due. When behind, nothing is decoded up to the next keyframe after
-        having caught up: a late frame is worth nothing."""
-        due = self._sampler.due(self._seconds(packet))
-        if behind or (self._skipping and not packet.is_keyframe):
+    def _note_lag(self, behind: bool) -> None:
+        """Behind, pictures are decoded and not shown, which is soon made up for; where even that is too slow, nothing
+        is decoded up to the next keyframe after having caught up."""
+        now = self._monotonic()
+        if not behind:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = now
+        elif now - self._behind_since > _CATCH_UP_S:
             self._skipping = True
-            self.late += self._sampler.pick(self._seconds(packet))
+
+    def _look(self, packet: "av.Packet[VideoStream]", captured: Micros) -> Iterator[Picture]:
+        """Decode the packet as far as need be, and show what is due and not late."""
+        behind = self._behind_since is not None
+        due = self._sampler.due(self._seconds(packet.pts, packet.dts))
+        if behind or self._skipping:
+            # Counted in the order they came, which is even; their own times go back and forth.
+            self.late += self._missed.pick(self._seconds(packet.dts, packet.pts))
+        if self._skipping and (behind or not packet.is_keyframe):
             return
         context = self._stream.codec_context
         if self._skipping:
             context.flush_buffers()
             self._skipping = False
         # What no other frame builds on need not be decoded when nobody will look at it.
-        context.skip_frame = "DEFAULT" if due else "NONREF"
-        yield from self._shown(packet, captured)
+        context.skip_frame = "DEFAULT" if due and not behind else "NONREF"
+        if behind:
+            self._decode(packet)
+        else:
+            yield from self._pictures(packet, captured)
 
-    def _shown(self, packet: "av.Packet[VideoStream]", captured: Micros) -> Iterator[Picture]:
+    def _pictures(self, packet: "av.Packet[VideoStream]", captured: Micros) -> Iterator[Picture]:
         for frame in self._decode(packet):
-            if frame.pts is not None and not self._sampler.pick(frame.pts * self._tick_s):
-                continue
-            width, height = fitted(frame.width, frame.height)
-            image = frame.to_ndarray(format="bgr24", width=width, height=height, interpolation="AREA")
-            yield Picture(cast(Image, image), captured)
+            seconds = frame.pts * self._tick_s if frame.pts is not None else captured / 1e6
+            if self._sampler.pick(seconds):
+                width, height = fitted(frame.width, frame.height)
+                image = frame.to_ndarray(format="bgr24", width=width, height=height, interpolation="AREA")
+                yield Picture(cast(Image, image), captured)
 
     def _decode(self, packet: "av.Packet[VideoStream]") -> list[VideoFrame]:
         """The frames that come out now; lost or broken packets are part of a network camera's life."""
@@ -181,9 +200,8 @@ class AvStream:
         self._broken = 0
         return frames
 
-    def _seconds(self, packet: "av.Packet[VideoStream]") -> float:
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        return (stamp or 0) * self._tick_s
+    def _seconds(self, stamp: int | None, otherwise: int | None) -> float:
+        return (stamp if stamp is not None else otherwise or 0) * self._tick_s
 
     @property
     def _tick_s(self) -> float:
@@ -225,12 +243,16 @@ class _FileClock:
     def __init__(self, now: float) -> None:
         self._start = now
         self._first: float | None = None
+        self.behind = False
+        """Late by more than ``BEHIND_S``, and since then not in time again."""
 
     def early(self, time_s: float, now: float) -> float:
         """Seconds until the packet is due; negative when it is late."""
         if self._first is None:
             self._first = time_s
-        return self._start + (time_s - self._first) - now
+        early = self._start + (time_s - self._first) - now
+        self.behind = early < -BEHIND_S or (self.behind and early < 0)
+        return early
 
 
 def _options(camera: Camera) -> dict[str, str]:

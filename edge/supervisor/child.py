@@ -52,10 +52,14 @@ class Child:
         return self._process.pid
 
     def ended(self) -> str | None:
-        """How the process ended, in words; None while it runs."""
-        code = self._process.poll()
-        if code is None:
-            return None
+        """How the process ended, in words; None while it runs. What it had started itself ends with it."""
+        if self._process.returncode is None:
+            # Looked at before it is reaped: until then nobody else can have its number, or its group's.
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                return None
+            self.signal(signal.SIGKILL)
+            self._process.wait()
+        code = self._process.returncode
         if code >= 0:
             return f"ended with exit code {code}"
         try:
@@ -92,9 +96,11 @@ class Child:
                 self._rest = b""
 
     def close(self) -> None:
-        """Once it has ended: gather its last words and give up the pipe, even where a helper still holds the other
-        end."""
-        self._process.wait()
+        """Kill it where it still runs, gather its last words, and give up the pipe."""
+        if self.ended() is None:
+            self.signal(signal.SIGKILL)
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+            self.ended()
         self.relay()
         if self._open:
             self._selector.unregister(self._pipe)

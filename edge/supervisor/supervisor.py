@@ -131,8 +131,6 @@ class Supervisor:
         _log.info("part.started", part=kept.part.name, pid=kept.child.pid, restarts=kept.restarts)
 
     def _bury(self, kept: _Kept, child: Child, reason: str, now: float) -> None:
-        # What the part had started ends with it.
-        child.signal(signal.SIGKILL)
         child.close()
         pause = kept.backoff.failed(now, now - child.started)
         kept.child, kept.due, kept.reason = None, now + pause, reason
@@ -182,6 +180,5 @@ class Supervisor:
         for child in running:
             if child.ended() is None:
                 _log.warning("part.killed", part=child.part, reason="did not end after SIGTERM")
-            child.signal(signal.SIGKILL)
             child.close()
             _log.info("part.stopped", part=child.part)

@@ -41,6 +41,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw(tmp_path_factory.mktemp("clips") / "drawn.mp4")
 
 
+@pytest.fixture(scope="session")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw(tmp_path_factory.mktemp("clips") / "long.mp4", seconds=40)
+
+
 @dataclass(frozen=True)
 class Rtsp:
     """Ports of the server without a password and of the one with viewer:secret."""

@@ -206,21 +206,49 @@ def test_a_looped_files_times_go_on_and_a_clip_across_the_seam_is_whole(clip: Pa
     assert max(b - a for a, b in itertools.pairwise(sorted(times))) < 0.11, "no hole at the seam"
 
 
-def test_what_is_late_is_dropped_and_counted_and_playing_catches_up(clip: Path) -> None:
-    clock = Time()
-    stream = recorded(clip, clock, fps=10, loop=True)
-    taken = 0
+def shown_until(stream: AvStream, clock: Time, seconds: float, hold_up: tuple[int, float] | None = None) -> list[float]:
+    """How far behind its time each picture was that came within so many seconds of a clip of 10 frames a second.
+
+    ``hold_up``: after so many pictures, whoever looks at them takes so long.
+    """
+    began, packets, lags = clock.now, 0, []
     for item in stream:
-        if not isinstance(item, Picture):
-            continue
-        taken += 1
-        if taken == 5:
-            clock.now += 4.0  # whoever looked at this one took very long
-        if taken == 20:
+        if clock.now - began > seconds:
             break
+        if isinstance(item, Packet):
+            packets += 1
+            continue
+        lags.append(clock.now - began - packets / 10)
+        if hold_up is not None and len(lags) == hold_up[0]:
+            clock.now += hold_up[1]
     stream.close()
-    assert stream.late >= 20, "the pictures of those four seconds are not looked at late"
-    assert clock.now - 1000 == pytest.approx(6.0, abs=1.5), "20 pictures and what was missed, no queue in between"
+    return lags
+
+
+def test_what_is_late_is_dropped_and_counted_and_playing_catches_up(long_clip: Path) -> None:
+    clock = Time()
+    stream = recorded(long_clip, clock, fps=10)
+    lags = shown_until(stream, clock, seconds=15, hold_up=(10, 4.0))
+    assert 35 <= stream.late <= 45, "the pictures of those four seconds"
+    assert stream.late + len(lags) == pytest.approx(150, abs=6), "shown or counted, each of them"
+    assert max(lags) < 0.3, "and none that was shown is old"
+
+
+def test_a_machine_too_slow_to_decode_it_all_shows_fewer_pictures_and_no_old_ones(long_clip: Path) -> None:
+    """Decoding takes two seconds for each second of the clip: what is shown must not lag ever farther behind."""
+    clock = Time()
+    stream = recorded(long_clip, clock, fps=10)
+    inner = stream._decode
+
+    def slow(packet: object) -> object:
+        clock.now += 0.2
+        return inner(packet)  # type: ignore[arg-type]
+
+    stream._decode = slow  # type: ignore[method-assign, assignment]
+    lags = shown_until(stream, clock, seconds=35)
+    assert len(lags) >= 20, "it still shows something"
+    assert max(lags) < 1.6, "and what it shows is of now"
+    assert stream.late > 150
 
 
 def test_no_more_is_decoded_than_need_be(clip: Path) -> None:

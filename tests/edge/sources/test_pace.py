@@ -33,6 +33,12 @@ def test_time_that_jumps_back_does_not_stop_the_picking() -> None:
     assert sum(sampler.pick(number / 25) for number in range(250)) == pytest.approx(50, abs=2)
 
 
+def test_frames_out_of_order_are_no_jump() -> None:
+    sampler = Sampler(5)
+    in_coding_order = [group * 3 + offset for group in range(100) for offset in (2, 0, 1)]
+    assert sum(sampler.pick(number / 25) for number in in_coding_order) == pytest.approx(60, abs=3)
+
+
 @given(st.lists(st.floats(0.001, 5), min_size=2, max_size=200), st.floats(0.5, 30))
 def test_never_more_than_wanted(gaps: list[float], fps: float) -> None:
     sampler, now, picked = Sampler(fps), 0.0, []

@@ -1,5 +1,6 @@
 """A camera's reading thread and its clips: pictures reach the slots, faults are told, and what comes back is read."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -7,16 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from edge.config import Camera
+from edge.config import Camera, NodeConfig
 from edge.evidence.clip import StreamForm
 from edge.evidence.files import EvidenceFiles
 from edge.evidence.ring import Packet
 from edge.notices import ClipWanted, FrameReady, Notices
+from edge.paths import NodePaths
+from edge.sources import capture
 from edge.sources.camera import CameraStream, Picture, StreamInfo, Wait
 from edge.sources.clips import ClipCutter
 from edge.sources.frames import FrameReader
 from edge.sources.reader import CameraReader
+from edge.supervisor.status import PartStatus
 from tests.edge.sources.conftest import decoded
 
 
@@ -119,6 +124,41 @@ def test_a_decoder_that_hangs_breaks_its_promise(tmp_path: Path) -> None:
     release.set()
     thread.join(10)
     notices.close()
+    assert not thread.is_alive()
+
+
+def test_a_process_whose_decoder_hangs_gives_no_more_signs_of_life(tmp_path: Path) -> None:
+    now, release, stop = [0.0], threading.Event(), threading.Event()
+    paths = NodePaths(tmp_path / "data", tmp_path / "run")
+    paths.make()
+    config = NodeConfig.model_validate(
+        {
+            "node": "box-1",
+            "site": "harbour",
+            "uplink": {"broker": "mqtt://127.0.0.1:9", "cloud": "http://127.0.0.1:9"},
+            "storage": {"folder": str(paths.data)},
+            "cameras": {"lobby": {"url": "rtsp://127.0.0.1/1"}},
+        }
+    )
+    seconds = itertools.count(1.0)
+    status = PartStatus(paths.status, "capture.lobby", monotonic=lambda: next(seconds))
+    beat = paths.status / "capture.lobby.json"
+    with capture_logs() as logs:
+        thread = threading.Thread(
+            target=capture.run,
+            args=(config, "lobby", paths, stop, status),
+            kwargs={"opener": lambda name, camera, wait: Stuck(release), "monotonic": lambda: now[0]},
+        )
+        thread.start()
+        until(beat.exists)
+        now[0] = 1000.0
+        until(lambda: any(entry["event"] == "camera.hangs" for entry in logs))
+        beat.unlink()
+        thread.join(1.0)
+        assert not beat.exists()
+        stop.set()
+        release.set()
+        thread.join(10)
     assert not thread.is_alive()
 
 
