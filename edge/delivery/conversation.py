@@ -116,7 +116,8 @@ class Conversation:
             return None
         if self._more:
             return now
-        return min((due for due in (self.window.deadline(), self._live_due) if due and due > now), default=None)
+        live_due = self._live_due if self._live_due > now else None
+        return min((due for due in (self.window.deadline(), live_due) if due is not None), default=None)
 
     def _hello(self) -> Hello:
         self._epoch = self._outbox.epoch
@@ -141,10 +142,10 @@ class Conversation:
         self._payloads.clear()
         self._acked = {lane: message.positions.get(lane, 0) for lane in ORDER}
         self._outbox.age_into_backlog(FRESH_US)
-        for lane in ORDER:
-            self._load(lane)
         self.state = State.TALKING
         self._live_due = now
+        for lane in ORDER:
+            self._load(lane, now)
 
     def _ack(self, message: Ack, now: float) -> None:
         self.window.offer(message.credit)
@@ -159,7 +160,7 @@ class Conversation:
             self._doubts = 0
         if not self.window.acknowledge(lane, message.position, message.expected, now):
             self.window.lanes[lane].flights.clear()
-            self._load(lane)
+            self._load(lane, now)
         held = {flight.first for flight in self.window.lanes[lane].flights}
         for key in [key for key in self._payloads if key[0] is lane and key[1] not in held]:
             del self._payloads[key]
@@ -188,18 +189,23 @@ class Conversation:
         """Put the next records of a lane into a batch, where they may be sent at once; whether there were any."""
         room = 0 if lane is Lane.LIVE and now < self._live_due else self.window.room(lane)
         batch = self._outbox.number(lane, _MAX_RECORDS, room) if room else None
-        if batch is None:
+        if batch is None or not self._take(batch, now):
             return False
-        self._take(batch)
         if lane is Lane.LIVE and self._outbox.oldest_age(lane) is None:
             self._live_due = now + LINGER_S
         return True
 
-    def _load(self, lane: Lane) -> None:
+    def _load(self, lane: Lane, now: float) -> None:
         for batch in self._outbox.unacked(lane, self._acked[lane]):
-            self._take(batch)
+            if not self._take(batch, now):
+                return
 
-    def _take(self, batch: NumberedBatch) -> None:
+    def _take(self, batch: NumberedBatch, now: float) -> bool:
+        """Make it ready to be sent. False where the outbox was replaced under us: then we introduce ourselves anew."""
+        if batch.epoch != self._epoch:
+            self._greet(now)
+            return False
         payload = encode(batch.message(self._clock()))
         self._payloads[batch.lane, batch.first] = payload
         self.window.add(batch.lane, [Flight(batch.first, batch.last, len(payload))])
+        return True

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contract.messages import Ack, Batch
+from contract.messages import Ack, Batch, Welcome
 from contract.records import Event, Lane, Phase, Reading
 from contract.wire import encode
 from edge.delivery.conversation import Conversation, State
@@ -189,6 +189,19 @@ def test_a_cloud_that_lost_what_it_had_gets_a_new_epoch_and_everything_from_then
     assert channel.cloud.records[Lane.LIVE] == [reading(i) for i in range(20)]
 
 
+def test_a_new_epoch_under_way_is_introduced_before_its_records(channel: Channel, outbox: Outbox) -> None:
+    """As when the file was found damaged and replaced by its successor."""
+    outbox.claim("square/box")
+    outbox.append([reading(i) for i in range(10)])
+    channel.run(2.0)
+    first = outbox.epoch
+    assert outbox.claim("square/other")
+    outbox.append([reading(i) for i in range(10, 20)])
+    channel.run(10.0)
+    assert channel.cloud.records[Lane.LIVE] == [reading(i) for i in range(20)]
+    assert channel.cloud.epochs == [first, outbox.epoch]
+
+
 def test_old_answers_do_not_confuse(channel: Channel, outbox: Outbox) -> None:
     first = outbox.epoch
     for value in range(5):
@@ -202,6 +215,24 @@ def test_old_answers_do_not_confuse(channel: Channel, outbox: Outbox) -> None:
     channel.run(channel.now + 30)
     assert outbox.epoch == first
     assert channel.cloud.records[Lane.LIVE] == [reading(i) for i in range(6)]
+
+
+def test_a_welcome_from_an_earlier_connection_costs_no_epoch(channel: Channel, outbox: Outbox) -> None:
+    first = outbox.epoch
+    channel.run(1.0)
+    (early,) = (answer for answer in channel.answers if isinstance(answer, Welcome))
+    outbox.append([reading(i) for i in range(10)])
+    channel.run(3.0)
+    channel.cut()
+    channel.conversation.connected(channel.now)
+    channel.faults.delay = 0.5
+    channel.run(channel.now + 0.1)
+    channel.conversation.receive(encode(early), channel.now)
+    channel.faults.delay = 0.02
+    outbox.append([reading(i) for i in range(10, 20)])
+    channel.run(channel.now + 10)
+    assert outbox.epoch == first
+    assert channel.cloud.records[Lane.LIVE] == [reading(i) for i in range(20)]
 
 
 def test_nonsense_and_strangers_are_passed_over(channel: Channel, outbox: Outbox) -> None:
