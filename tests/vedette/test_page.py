@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 
-@pytest.fixture
-def page() -> Iterator[Page]:
+@contextmanager
+def open_page() -> Iterator[Page]:
     """A page of a fresh browser; whatever the page itself complains of fails the test."""
     complaints: list[str] = []
     with sync_playwright() as playwright:
@@ -34,6 +35,13 @@ def page() -> Iterator[Page]:
         browser.close()
     # A lost connection is reported by the browser itself; the page shows it in its own way.
     assert [text for text in complaints if "WebSocket connection" not in text] == []
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """See ``open_page``."""
+    with open_page() as opened:
+        yield opened
 
 
 def picture_is_there(page: Page) -> None:
