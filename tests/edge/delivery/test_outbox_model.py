@@ -3,12 +3,14 @@
 import contextlib
 import tempfile
 from pathlib import Path
+from sqlite3 import Connection
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from contract.records import Event, Lane, Phase, Reading, Summary
+from contract.wire import decode_record
 from edge.delivery.lanes import Verdict
 from edge.delivery.thinning import NothingToThinError, thin
 from tests.edge.delivery.samples import START, Clock, event, make, reading, records_of
@@ -110,7 +112,6 @@ class OutboxMachine(RuleBasedStateMachine):
         self.delivered += [r for r in records if isinstance(r, Event)]
         self.delivered_readings += weight(records)
 
-    @precondition(lambda self: True)
     @invariant()
     def nothing_is_lost_and_the_counts_are_right(self) -> None:
         held: dict[Lane, list[object]] = {}
@@ -124,10 +125,10 @@ class OutboxMachine(RuleBasedStateMachine):
         waiting = self.outbox.waiting()
         rows: dict[str, list[bytes]] = {}
 
-        def look(connection: object) -> None:
+        def look(connection: Connection) -> None:
             for queue in ("alarm", "live"):
-                (aged,) = connection.execute("SELECT aged FROM queue WHERE name = ?", (queue,)).fetchone()  # type: ignore[attr-defined]
-                found = connection.execute(f"SELECT id, body FROM {queue}").fetchall()  # type: ignore[attr-defined]
+                (aged,) = connection.execute("SELECT aged FROM queue WHERE name = ?", (queue,)).fetchone()
+                found = connection.execute(f"SELECT id, body FROM {queue}").fetchall()
                 rows[queue] = [body for _, body in found]
                 counts[Lane.BACKLOG] += sum(row <= aged for row, _ in found)
                 counts[Lane(queue)] += sum(row > aged for row, _ in found)
@@ -150,8 +151,6 @@ def weight(records: list[object]) -> int:
 
 
 def decode(bodies: list[bytes]) -> list[object]:
-    from contract.wire import decode_record
-
     return [decode_record(body) for body in bodies]
 
 
