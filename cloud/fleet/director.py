@@ -54,11 +54,15 @@ class Director:
 
         What is left out the node keeps as it is.
         """
+        return self.follow(site, node, lambda: releases)
+
+    def follow(self, site: str, node: str, intent: Callable[[], Mapping[str, Release]]) -> bool:
+        """As ``assign``; ``intent`` is asked once nobody else writes, so that the latest intent is what stays."""
         metadata = self.metadata(site, node)
         with writer(self.folder / site / node):
             metadata.create(self._clock())
             content = metadata.targets()
-            wanted = {release.target: _target(site, node, release) for release in releases.values()}
+            wanted = {release.target: _target(site, node, release) for release in intent().values()}
             if content.targets == wanted:
                 return False
             content.targets = wanted

@@ -78,7 +78,7 @@ class Fleet:
             (site, node, name, version, by),
         )
         connection.commit()
-        self._direct(connection, site, node, self._known())
+        self._direct(connection, site, node)
         log.info("release assigned", site=site, node=node, model=name, version=version, sha256=release.sha256, by=by)
         return Address(row[0], site, node)
 
@@ -97,28 +97,26 @@ class Fleet:
     def refresh(self, connection: psycopg.Connection[Any]) -> None:
         """Renew what runs out, and let every director say what the table says. Call it at the start and every hour."""
         self.releases.refresh()
-        known = self._known()
         nodes = connection.execute("SELECT site, node FROM node WHERE secret_hash <> '' ORDER BY site, node").fetchall()
         for site, node in nodes:
             try:
-                self._direct(connection, site, node, known)
+                self._direct(connection, site, node)
             except (KeyMissingError, DamagedError) as error:
                 log.warning("assignments not signed", site=site, node=node, reason=str(error))
         self.director.refresh()
 
-    def _known(self) -> dict[tuple[str, str], Release]:
-        return {(release.name, release.version): release for release in self.releases.releases()}
+    def _direct(self, connection: psycopg.Connection[Any], site: str, node: str) -> None:
+        def intent() -> dict[str, Release]:
+            known = {(release.name, release.version): release for release in self.releases.releases()}
+            found: dict[str, Release] = {}
+            for item in self.assignments(connection, site, node):
+                if (item.name, item.version) in known:
+                    found[item.name] = known[item.name, item.version]
+                else:
+                    log.error("assigned release is gone", site=site, node=node, model=item.name, version=item.version)
+            return found
 
-    def _direct(
-        self, connection: psycopg.Connection[Any], site: str, node: str, known: dict[tuple[str, str], Release]
-    ) -> None:
-        found: dict[str, Release] = {}
-        for item in self.assignments(connection, site, node):
-            if (item.name, item.version) in known:
-                found[item.name] = known[item.name, item.version]
-            else:
-                log.error("assigned release is gone", site=site, node=node, model=item.name, version=item.version)
-        self.director.assign(site, node, found)
+        self.director.follow(site, node, intent)
 
     def _assignable(self, name: str, version: str) -> Release:
         try:

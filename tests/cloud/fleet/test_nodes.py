@@ -143,11 +143,29 @@ def test_assignment_under_the_floor_is_refused(
         fleet.assign(connection, "mill", "gate", "fire", "1.0.0")
 
 
+def test_of_assignments_at_the_same_moment_the_latest_row_is_signed(
+    connection: psycopg.Connection[Any], database: str, fleet: Fleet, gate: Enrolment
+) -> None:
+    def assign(version: str) -> None:
+        with psycopg.connect(database) as own:
+            fleet.assign(own, "mill", "gate", "fire", version)
+
+    for _ in range(5):
+        threads = [threading.Thread(target=assign, args=(version,)) for version in ("1.0.0", "1.1.0") * 2]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        (latest,) = fleet.assignments(connection)
+        connection.rollback()
+        assert fleet.director.assigned("mill", "gate") == {"fire": latest.version}
+
+
 def test_assignment_that_was_cut_off_is_signed_later(
     connection: psycopg.Connection[Any], fleet: Fleet, gate: Enrolment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(fleet.director, "assign", _power_cut)
+        patch.setattr(fleet.director, "follow", _power_cut)
         with pytest.raises(KeyboardInterrupt):
             fleet.assign(connection, "mill", "gate", "fire", "1.0.0")
     assert fleet.director.assigned("mill", "gate") == {}

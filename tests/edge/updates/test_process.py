@@ -23,6 +23,8 @@ from tests.edge.updates.world import NODE, SITE, World
 
 WIDTH, HEIGHT = 160, 120
 
+pytestmark = pytest.mark.slow  # starts a vision process ten times
+
 
 class Box:
     """A vision process with a camera that the test draws, and the update client of its delivery process."""
