@@ -183,7 +183,8 @@ def test_a_clip_is_cut_from_before_the_event_once_its_time_has_passed(clip: Path
     assert 1.3 <= evidence.duration_s <= 4
     path = files.path(evidence.sha256)
     assert path.stat().st_size == evidence.bytes
-    assert len(decoded(path)) == pytest.approx(evidence.duration_s * 10, abs=1)
+    # The last one may be a frame that was sent ahead of those it follows.
+    assert len(decoded(path)) == pytest.approx(evidence.duration_s * 10, abs=3)
     assert sorted(found.name for found in files.folder.iterdir()) == [evidence.sha256], "nothing half written is left"
 
 
