@@ -1,6 +1,7 @@
 """``node.yaml``: what an installer may get wrong, and what the answer says."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,13 @@ def test_the_example_is_good_and_names_its_schema(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("x")
     load(tmp_path, text)
     jsonschema.validate(yaml.safe_load(text), schema())
+
+
+def test_the_guides_example_is_good(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "node.md").read_text()
+    (text,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    jsonschema.validate(yaml.safe_load(text), schema())
+    load(tmp_path, text)
 
 
 def test_the_schema_tells_an_editor_what_the_loader_would() -> None:

@@ -2,11 +2,13 @@
 
 import http.server
 import io
+import signal
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -54,8 +56,8 @@ class Rtsp:
     closed_port: int
 
 
-@pytest.fixture(scope="session")
-def rtsp() -> Iterator[Rtsp]:
+@contextmanager
+def rtsp_server() -> Iterator[tuple[Rtsp, "subprocess.Popen[str]"]]:
     program = Path(__file__).with_name("rtsp_server.py")
     if not SYSTEM_PYTHON.exists():
         pytest.skip("needs Debian's python3 with python3-gi and gir1.2-gst-rtsp-server-1.0 for an RTSP server")
@@ -63,12 +65,19 @@ def rtsp() -> Iterator[Rtsp]:
         [SYSTEM_PYTHON, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
         assert server.stdout is not None
+        assert server.stdin is not None
         ports = server.stdout.readline().split()
         if len(ports) != 2:
             pytest.skip("needs python3-gi, gir1.2-gst-rtsp-server-1.0 and GStreamer's x264enc for an RTSP server")
-        yield Rtsp(int(ports[0]), int(ports[1]))
-        assert server.stdin is not None
+        yield Rtsp(int(ports[0]), int(ports[1])), server
+        server.send_signal(signal.SIGCONT)
         server.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def rtsp() -> Iterator[Rtsp]:
+    with rtsp_server() as (ports, _):
+        yield ports
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):

@@ -1,7 +1,9 @@
 """Cameras: real streams give packets and pictures; every fault is told apart, with the way out and no password."""
 
 import itertools
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from edge.evidence.ring import Packet
 from edge.sources.camera import CameraStream, Picture, fitted, open_camera
 from edge.sources.fault import CameraError, Fault
 from edge.sources.stream import AvStream
-from tests.edge.sources.conftest import Rtsp, decoded, draw
+from tests.edge.sources.conftest import Rtsp, decoded, draw, rtsp_server
 
 
 def camera(url: str | Path, **settings: object) -> Camera:
@@ -147,6 +149,24 @@ def test_an_rtsp_camera_gives_pictures_and_packets_that_make_a_clip(
     first = next(index for index, packet in enumerate(packets) if packet.keyframe)
     write_clip(tmp_path / "clip.mp4", stream.form, packets[first:])
     assert len(decoded(tmp_path / "clip.mp4")) == len(packets) - first
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"), [(signal.SIGSTOP, (Fault.NO_ANSWER,)), (signal.SIGKILL, (Fault.LOST, Fault.NO_ANSWER))]
+)
+def test_a_camera_that_falls_silent_is_told_within_its_time(
+    number: signal.Signals, cause: tuple[Fault, ...], opened: list[CameraStream]
+) -> None:
+    with rtsp_server() as (ports, server):
+        stream = open_camera("lobby", camera(f"rtsp://127.0.0.1:{ports.open_port}/open", timeout_s=2), never)
+        opened.append(stream)
+        take(stream, 3)
+        server.send_signal(number)
+        began = time.monotonic()
+        with pytest.raises(CameraError) as caught:
+            take(stream, 100)
+        assert time.monotonic() - began < 6
+    assert caught.value.fault in cause
 
 
 def test_a_camera_that_sends_picture_after_picture_is_timed_by_arrival(web: str, opened: list[CameraStream]) -> None:
