@@ -14,6 +14,7 @@ from cloud.api.context import Context, Database, Here
 from cloud.api.uploads import Node
 from cloud.fleet.commands import Commander
 from cloud.fleet.fleet import Assignment, AssignmentError, Fleet
+from cloud.fleet.keys import KeyMissingError
 from cloud.fleet.repository import Release
 from cloud.store.times import moment
 
@@ -82,6 +83,8 @@ def assign(wanted: AssignmentWanted, connection: Database, context: Here) -> Ass
         address = fleet.assign(connection, wanted.site, wanted.node, wanted.name, wanted.version, wanted.by)
     except AssignmentError as error:
         raise HTTPException(409, str(error)) from error
+    except KeyMissingError as error:
+        raise HTTPException(503, str(error)) from error
     Commander(context.live.publish, context.clock, lambda: secrets.token_hex(8)).check_updates(address)
     held = fleet.assignments(connection, wanted.site, wanted.node)
     return next(_assignment(item) for item in held if item.name == wanted.name)
