@@ -10,10 +10,8 @@ FILE_NAME: Final = "node.schema.json"
 
 def schema() -> dict[str, Any]:
     """JSON Schema, draft 2020-12."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "node.yaml of a Vedette node",
-    } | NodeConfig.model_json_schema()
+    found = NodeConfig.model_json_schema() | {"title": "node.yaml of a Vedette node"}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | _plain(found)
 
 
 def first_line(schema_file: str = FILE_NAME) -> str:
@@ -24,6 +22,15 @@ def first_line(schema_file: str = FILE_NAME) -> str:
 def example_yaml(schema_file: str = FILE_NAME) -> str:
     """A ``node.yaml`` to begin with: one camera, one gas sensor."""
     return first_line(schema_file) + _EXAMPLE
+
+
+def _plain(value: Any) -> Any:
+    """Descriptions as editors show them: one backtick, not two."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.replace("``", "`") if isinstance(value, str) else value
 
 
 _EXAMPLE: Final = """\

@@ -238,3 +238,4 @@ def test_the_schema_tells_an_editor_what_the_loader_would() -> None:
 def test_the_schema_explains_the_keys() -> None:
     described = schema()["$defs"]["Camera"]["properties"]["detectors"]["description"]
     assert described == "Models of the zoo, by name."
+    assert "``" not in json.dumps(schema())
