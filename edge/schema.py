@@ -11,7 +11,7 @@ FILE_NAME: Final = "node.schema.json"
 def schema() -> dict[str, Any]:
     """JSON Schema, draft 2020-12."""
     found = NodeConfig.model_json_schema() | {"title": "node.yaml of a Vedette node"}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | _plain(found)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | {k: _plain(v) for k, v in found.items()}
 
 
 def first_line(schema_file: str = FILE_NAME) -> str:
