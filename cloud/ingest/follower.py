@@ -125,25 +125,19 @@ def catch_up(connection: psycopg.Connection[Any], follower: Follower) -> list[Sa
 def commit(
     connection: psycopg.Connection[Any], followers: Sequence[Follower], said: Sequence[Said], now: Micros
 ) -> int:
-    """Commit what was said, how far the rules have come, and the snapshots that are due.
+    """Commit what was said, and how far the rules have come. ``now`` is the wall clock's.
 
     Returns:
         How many warnings changed.
     """
-    changed = 0
     with connection.transaction():
-        if said:
-            _write_signals(connection, said)
-            connection.execute(
-                "UPDATE rule_state r SET seq = n.seq FROM unnest(%s::smallint[], %s::bigint[]) AS n(partition, seq) "
-                "WHERE r.partition = n.partition",
-                [[one.partition for one in followers], [one.seq for one in followers]],
-            )
-            changed = len(lifecycle.apply(connection, [one.signal for one in said], now))
-        for follower in followers:
-            if follower.wants_snapshot(now):
-                follower.store_snapshot(connection, now)
-    return changed
+        _write_signals(connection, said)
+        connection.execute(
+            "UPDATE rule_state r SET seq = n.seq FROM unnest(%s::smallint[], %s::bigint[]) AS n(partition, seq) "
+            "WHERE r.partition = n.partition",
+            [[one.partition for one in followers], [one.seq for one in followers]],
+        )
+        return len(lifecycle.apply(connection, [one.signal for one in said], now))
 
 
 def _write_signals(connection: psycopg.Connection[Any], said: Sequence[Said]) -> None:

@@ -17,7 +17,7 @@ from cloud.ingest.transaction import Refused, Work
 from cloud.store.codes import LANES
 from contract.messages import Batch, Hello, NodeState
 from contract.records import Lane
-from contract.topics import Address
+from contract.topics import Address, Channel
 
 _REMEMBERED: Final = 1000
 """Messages that were refused whole, by their hash: a node sends them again and again, and one row is enough."""
@@ -67,7 +67,7 @@ class Gathering:
             if arrival.address is not None and not self._holds(arrival.address.partition):
                 continue
             stranger = "" if arrival.address is None else self._stranger(arrival.address)
-            if stranger and isinstance(arrival.message, NodeState):
+            if stranger and arrival.topic.endswith(f"/{Channel.STATE}"):
                 continue  # what a node that is gone has left on the broker
             if stranger or arrival.message is None or arrival.address is None:
                 self._refuse(gathered, arrival, stranger or arrival.fault)

@@ -3,6 +3,8 @@
 A turn takes what has come, commits it, answers, and lets the rules speak.
 """
 
+import os
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -74,7 +76,8 @@ class Session:
         self._positions = Positions()
         self._series = SeriesIds()
         self._nodes = Nodes(connection, monotonic)
-        self._election = Election(connection, settings.partitions, settings.listen, monotonic)
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        self._election = Election(connection, settings.partitions, name, monotonic)
         self._gathering = Gathering(connection, self._nodes, self._positions, self._heads.__contains__)
         self._stage = Stage(connection, self._heads, texts, metrics, clock, monotonic)
         self._most_records = MOST_RECORDS
@@ -86,6 +89,7 @@ class Session:
         if self._monotonic() >= self._next_round:
             self._next_round = self._monotonic() + ROUND_S
             self._elect()
+            self._stage.store_due()
         due = min(self._next_round, self._next_tick)
         wait_s = 0.0 if self._stage.behind() else max(due - self._monotonic(), 0.0)
         arrivals = self._waiting.take(wait_s, most_records=self._most_records)

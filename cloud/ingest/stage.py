@@ -1,7 +1,7 @@
 """The rules of all partitions of one worker: level with the journal they hear what was just committed from memory,
 behind it they read the table, a little at a time. A fault in the rules never holds up the ingest."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ from contract.records import Record
 
 BUDGET_S: Final = 0.2
 """So long the rules may read on before the ingest has its turn again."""
+_AT_ONCE: Final = 16
+"""So many partitions' states are kept in one transaction."""
 _AGAIN_S: Final = 5.0
 """After a fault the rules of the partition rest so long, and begin again at their snapshot."""
 _log = structlog.get_logger("cloud.ingest")
@@ -99,11 +101,19 @@ class Stage:
             and self._rest.get(partition, now) <= now
         ]
 
-    def store(self, partitions: set[int]) -> None:
-        """Keep the state of partitions that are given up, so that whoever takes them has little to read."""
-        with self._connection.transaction():
-            for partition in partitions & self._followers.keys():
-                self._followers[partition].store_snapshot(self._connection, self._clock())
+    def store_due(self) -> None:
+        """Keep the state of some of those that have not been kept for a while; between two transactions."""
+        now = self._clock()
+        due = [one.partition for one in self._followers.values() if one.wants_snapshot(now)]
+        self.store(due[:_AT_ONCE])
+
+    def store(self, partitions: Collection[int]) -> None:
+        """Keep the state of partitions, so that whoever takes them over has little to read."""
+        followers = [self._followers[partition] for partition in partitions if partition in self._followers]
+        if followers:
+            with self._connection.transaction():
+                for one in followers:
+                    one.store_snapshot(self._connection, self._clock())
 
     def drop(self, partitions: set[int]) -> None:
         """Forget partitions that are no longer ours."""
@@ -112,11 +122,10 @@ class Stage:
             self._rest.pop(partition, None)
 
     def _commit(self, followers: Sequence[Follower], said: Sequence[Said]) -> int:
-        now = self._clock()
-        if not said and not any(one.wants_snapshot(now) for one in followers):
+        if not said:
             return 0
         try:
-            changed = follower.commit(self._connection, followers, said, now)
+            changed = follower.commit(self._connection, followers, said, self._clock())
         except Exception as error:  # noqa: BLE001  whatever fails in the rules, the ingest goes on
             self._fault(followers, error)
             return 0

@@ -16,6 +16,7 @@ from cloud.ingest.link import Link
 from cloud.ingest.metrics import Metrics
 from cloud.ingest.ruleset import Texts, shipped_texts
 from cloud.ingest.session import Session
+from cloud.servers.server import check_port_free
 from cloud.settings import CloudSettings
 from cloud.store.connection import PoolerError, StoreError, connect, describe, prove_direct
 from cloud.store.schema import UnknownVersionError, migrate
@@ -53,6 +54,7 @@ def run(
     Raises:
         UnknownVersionError: the database is of another release.
         PoolerError: the database is reached through a transaction pooler.
+        PortTakenError: something else listens where the metrics should be shown.
     """
     registry = registry or CollectorRegistry()
     metrics = Metrics(registry)
@@ -126,6 +128,7 @@ def _shown(listen: str, registry: CollectorRegistry) -> Iterator[None]:
         yield
         return
     host, port = listen.rsplit(":", 1)
+    check_port_free("metrics", host, int(port), "stop what listens there or choose another with VEDETTE_METRICS_LISTEN")
     server, thread = start_http_server(int(port), host, registry)
     try:
         yield

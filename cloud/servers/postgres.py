@@ -95,7 +95,7 @@ class EmbeddedPostgres:
     @property
     def environment(self) -> Mapping[str, str]:
         """The child stops when its parent is gone."""
-        return {"VEDETTE_PARENT_DEATH_SIGNAL": str(int(self.stop_signal)), "LC_ALL": "C"}
+        return {"VEDETTE_PARENT": f"{os.getpid()} {int(self.stop_signal)}", "LC_ALL": "C"}
 
     def prepare(self) -> None:
         """Make the data folder when it is new; clear away what a killed server left behind.
@@ -125,7 +125,6 @@ class EmbeddedPostgres:
 
     def _create(self) -> None:
         """Made beside, and renamed when whole: a half-made folder is never taken for a database."""
-        make_private_folder(self.folder.parent, "postgres")
         fresh = self.folder.with_name(self.folder.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
         self._execute(

@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import socket
+import stat
 import subprocess
 import threading
 import time
@@ -60,9 +61,16 @@ def check_port_free(name: str, host: str, port: int, way_out: str) -> None:
 
 
 def make_private_folder(folder: Path, what: str) -> None:
-    """Create ``folder``, readable by nobody else. Raises ``ServerError`` where that is refused."""
+    """Create ``folder``, readable by nobody else.
+
+    Raises:
+        ServerError: that is refused, or somebody else made it before us.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise ServerError(f"{what}: folder {folder} is not this user's own; remove it or name another")
         folder.chmod(0o700)
     except OSError as error:
         raise ServerError(

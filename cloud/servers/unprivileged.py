@@ -3,7 +3,8 @@
 The process moves into a user namespace of its own in which it is user 1000; outside it stays who it was, so files keep
 their owner. Then it becomes the program. For anyone but root it becomes the program at once. See user_namespaces(7).
 
-``VEDETTE_PARENT_DEATH_SIGNAL`` (a number) is what the kernel sends it when its parent dies (prctl(2)).
+Where ``VEDETTE_PARENT`` holds the parent's process number and a signal's, the kernel sends that signal when the parent
+dies (prctl(2)).
 """
 
 import ctypes
@@ -16,6 +17,9 @@ PR_SET_PDEATHSIG = 1
 INNER_ID = 1000
 EXIT_REFUSED = 78
 """``EX_CONFIG`` of sysexits.h: this machine's configuration does not let us."""
+
+EXIT_ORPHANED = 75
+"""``EX_TEMPFAIL``: nobody is there any more who wanted this."""
 
 
 def become_unprivileged() -> None:
@@ -49,9 +53,11 @@ def main(arguments: list[str]) -> int:
                 file=sys.stderr,
             )
             return EXIT_REFUSED
-    wanted = os.environ.pop("VEDETTE_PARENT_DEATH_SIGNAL", "")
-    if wanted:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(wanted))
+    parent, _, number = os.environ.pop("VEDETTE_PARENT", "").partition(" ")
+    if parent:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number))
+        if os.getppid() != int(parent):
+            return EXIT_ORPHANED  # it died before we asked
     os.execv(arguments[0], arguments)  # noqa: S606
     raise AssertionError("unreachable")
 

@@ -101,7 +101,8 @@ def _end_days(connection: psycopg.Connection[Any], now: Micros, retention: Reten
 def _needed_journal_day(connection: psycopg.Connection[Any]) -> int:
     """The day of the oldest entry that some partition's rules would have to read again after a takeover."""
     row = connection.execute(
-        "SELECT min(coalesce(s.snapshot_seq, 0)) FROM journal_head h LEFT JOIN rule_state s USING (partition)"
+        "SELECT min(coalesce(s.snapshot_seq, 0)) FROM journal_head h LEFT JOIN rule_state s USING (partition) "
+        "WHERE h.seq > coalesce(s.snapshot_seq, 0)"
     ).fetchone()
     return (row[0] >> SEQ_BITS) if row is not None and row[0] is not None else 1 << 30
 

@@ -95,6 +95,7 @@ def test_state_is_retained(broker: RunningBroker) -> None:
     with link(broker, (broker.username, broker.password)) as late:
         assert late.subscribe(every(Channel.STATE, NORTH.partition))
         assert late.heard.get(timeout=WAIT_S) == (NORTH.topic(Channel.STATE), b"here", True)
+        late.publish(NORTH.topic(Channel.STATE), b"", retain=True)
 
 
 def test_a_stranger_and_a_wrong_password_are_refused(broker: RunningBroker) -> None:

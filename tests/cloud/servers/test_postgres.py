@@ -101,6 +101,13 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         EmbeddedPostgres(tmp_path / "file" / "sub" / "data").prepare()
 
 
+def test_a_folder_that_somebody_else_prepared_for_us_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ServerError, match=r"run is not this user's own; remove it or name another"):
+        EmbeddedPostgres(tmp_path / "data", run=tmp_path / "run").prepare()
+
+
 def test_an_interrupted_making_is_begun_again(tmp_path: Path) -> None:
     half = tmp_path / "data.new"
     half.mkdir()

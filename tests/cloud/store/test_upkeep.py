@@ -54,7 +54,9 @@ def test_what_is_over_is_dropped_whole(connection: psycopg.Connection) -> None:
 
 
 def test_the_journal_is_kept_as_far_back_as_a_takeover_would_read(connection: psycopg.Connection) -> None:
-    connection.execute("INSERT INTO journal_head VALUES (1, %s), (2, %s)", [TODAY << SEQ_BITS] * 2)
+    head = (TODAY << SEQ_BITS) + 9
+    connection.execute("INSERT INTO journal_head VALUES (1, %s), (2, %s), (3, %s)", [head, head, 7])
+    connection.execute("INSERT INTO rule_state VALUES (3, 7, 7, NULL, now(), '')")  # idle for long, and all of it kept
     connection.execute(
         "INSERT INTO rule_state SELECT p, %s, %s, NULL, now(), '' FROM unnest(%s::int[]) AS p",
         [TODAY << SEQ_BITS, TODAY << SEQ_BITS, [1]],
@@ -62,7 +64,9 @@ def test_the_journal_is_kept_as_far_back_as_a_takeover_would_read(connection: ps
     journals = _tables(connection, "journal")
     maintain(connection, NOW + 5 * DAY, Retention(journal_days=1))
     assert _tables(connection, "journal") == journals + 5  # partition 2 was never followed
-    connection.execute("INSERT INTO rule_state SELECT 2, snapshot_seq, snapshot_seq, NULL, now(), '' FROM rule_state")
+    connection.execute(
+        "INSERT INTO rule_state SELECT 2, seq, snapshot_seq, NULL, now(), '' FROM rule_state WHERE partition = 1"
+    )
     maintain(connection, NOW + 5 * DAY, Retention(journal_days=1))
     assert _tables(connection, "journal") == journals + 4
 
