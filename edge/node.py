@@ -10,6 +10,7 @@ Each is a process of its own. Any of them may die; the others do not notice, and
 
 import hashlib
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -66,6 +67,8 @@ def run(
                 old.unlink()
             _log.info("node.started", node=config.node, site=config.site, run=str(paths.run))
             Supervisor(parts(config, config_path.absolute(), paths.run), paths.status, limits).run(stop)
+            # Frames are memory: a node that has stopped keeps none. One that was killed finds and reuses its own.
+            shutil.rmtree(paths.frames if run_dir else paths.run, ignore_errors=True)
             _log.info("node.stopped", node=config.node)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")

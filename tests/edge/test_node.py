@@ -276,3 +276,4 @@ def test_stopping_by_event_leaves_nothing_behind(tmp_path: Path) -> None:
     stop.set()
     thread.join(15)
     assert codes == [0]
+    assert not (tmp_path / "run" / "frames").exists(), "frames are memory"
