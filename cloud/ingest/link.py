@@ -1,5 +1,6 @@
 """The worker's connection to the broker: hears the nodes of its partitions, answers them, wakes the feed's readers."""
 
+import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterable
@@ -46,6 +47,9 @@ class Link:
         if settings.broker_tls:
             self._client.tls_set_context(ssl.create_default_context())
         self._client.reconnect_delay_set(1, 5)
+        # What a callback throws would end the client's thread, and leave the worker deaf: it is logged instead.
+        self._client.suppress_exceptions = True
+        self._client.enable_logger(logging.getLogger("cloud.ingest.link"))
         self._client.on_socket_open = _send_at_once
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
@@ -89,9 +93,9 @@ class Link:
         if code.is_failure:
             _log.error("broker refused us", broker=f"{self._host}:{self._port}", reason=str(code))
             return
-        _log.info("broker connected", broker=f"{self._host}:{self._port}")
         if self._topics:
             client.subscribe([(topic, 0) for topic in sorted(self._topics)])
+        _log.info("broker connected", broker=f"{self._host}:{self._port}")
 
     def _on_subscribe(self, _client: mqtt.Client, _data: Any, _mid: int, _codes: Any, _properties: Any) -> None:
         self.heard = self._partitions

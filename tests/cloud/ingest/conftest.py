@@ -122,7 +122,11 @@ def nodes(database: str, broker: RunningBroker) -> Iterator[Callable[..., Node]]
 
 @contextmanager
 def working(
-    settings: CloudSettings, texts: Mapping[str, str] | None = None, registry: CollectorRegistry | None = None
+    settings: CloudSettings,
+    texts: Mapping[str, str] | None = None,
+    registry: CollectorRegistry | None = None,
+    *,
+    wait: bool = True,
 ) -> Iterator[None]:
     """A worker in a thread, once it hears its nodes; what it raises comes out of the ``with`` block."""
     stop = threading.Event()
@@ -139,7 +143,7 @@ def working(
     thread.start()
     try:
         pause = threading.Event()
-        while thread.is_alive() and not registry.get_sample_value("vedette_ingest_partitions"):
+        while wait and thread.is_alive() and not registry.get_sample_value("vedette_ingest_partitions"):
             pause.wait(0.01)
         yield
     finally:
