@@ -22,6 +22,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from cloud.servers.server import ServerError, make_private_folder
+from cloud.servers.unprivileged import NOBODY
 
 MAJOR: Final = "18"
 DATABASE: Final = "vedette"
@@ -166,7 +167,7 @@ def _version_of(folder: Path) -> str | None:
     try:
         if not folder.exists() or not any(folder.iterdir()):
             return None
-        if folder.stat().st_uid != os.geteuid():
+        if folder.stat().st_uid not in (os.geteuid(), NOBODY if os.geteuid() == 0 else os.geteuid()):
             raise ServerError(
                 f"postgres: {folder} belongs to user {folder.stat().st_uid}, not to {os.geteuid()}; "
                 "run Vedette as the user who made it"

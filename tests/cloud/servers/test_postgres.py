@@ -122,7 +122,7 @@ def test_an_interrupted_making_is_begun_again(tmp_path: Path) -> None:
 def test_root_without_user_namespaces_is_told_the_way_out() -> None:
     program = (
         "import cloud.servers.unprivileged as shim, sys\n"
-        "def refuse(): raise PermissionError(1, 'Operation not permitted')\n"
+        "def refuse(_): raise PermissionError(1, 'Operation not permitted')\n"
         "shim.become_unprivileged = refuse\n"
         "sys.exit(shim.main(['/bin/postgres']))\n"
     )
