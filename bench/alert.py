@@ -129,7 +129,8 @@ def _system(folder: Path) -> Iterator[Home]:
     try:
         _wait_until_up(home, up, folder / "up.log")
         subprocess.run(
-            [*vedette, "fleet", "enrol", "bench", "box-1", "--data-dir", str(home.folder), "--out", str(folder / "node")],
+            [*vedette, "fleet", "enrol", "bench", "box-1", "--data-dir", str(home.folder),
+             "--out", str(folder / "node")],
             check=True, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         config = _write_cameras(folder)

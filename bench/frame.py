@@ -91,8 +91,8 @@ def quartile_distance(values: Sequence[float]) -> float:
 def summarise(
     name: str, ours: Sequence[float], reference: Sequence[float], unit: str, about: dict[str, Any]
 ) -> list[Figure]:
-    """The 50th, 95th and 99th percentile of ours, each beside the reference's, as ``name.p50`` and so on; under the bare
-    ``name`` stands the 99th, the one that is promised.
+    """The 50th, 95th and 99th percentile of ours, each beside the reference's, as ``name.p50`` and so on; under the
+    bare ``name`` stands the 99th, the one that is promised.
 
     Raises:
         BenchError: there is nothing to summarise.

@@ -1,20 +1,26 @@
 """The whole system as a visitor starts it: ``vedette up``, as a process, on a folder and ports of its own."""
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vedette.client import Client
+from vedette.demo.data import data_folder
 from vedette.demo.ports import free_ports
+from vedette.demo.site import cameras, has_clips
 
 REPOSITORY = Path(__file__).parents[2]
 VEDETTE = [sys.executable, "-m", "vedette"]
@@ -86,6 +92,8 @@ class System:
 def start_system(folder: Path, *arguments: str, **environment: str) -> System:
     """``vedette up`` below ``folder``; returns when its page answers."""
     home = folder / "home"
+    if not has_clips(data_folder()):
+        shutil.copytree(drawn_clips(), home / "demo" / "clips")
     ports = free_ports(3)
     output = folder / "up.log"
     with output.open("ab") as log:
@@ -103,6 +111,15 @@ def start_system(folder: Path, *arguments: str, **environment: str) -> System:
         system.stop()
         raise
     return system
+
+
+@cache
+def drawn_clips() -> Path:
+    """The clips that stand for real ones, drawn once for all systems of this run."""
+    folder = Path(tempfile.mkdtemp(prefix="vedette-clips-"))
+    atexit.register(shutil.rmtree, folder)
+    cameras(None, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
