@@ -113,6 +113,8 @@ def enrol(
     site: Annotated[str, typer.Argument(help="The place.")],
     node: Annotated[str, typer.Argument(help="The box.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to write node.yaml, its secret and its trust into.")],
+    broker: Annotated[str | None, typer.Option(help="mqtt://host:port, as the box reaches it.")] = None,
+    cloud: Annotated[str | None, typer.Option(help="http(s)://host:port, as the box reaches it.")] = None,
     data_dir: Data = HOME,
 ) -> None:
     """Let a box in: write its node.yaml with a secret and the roots of trust, to be carried to it.
@@ -135,7 +137,7 @@ def enrol(
         out.mkdir(parents=True, exist_ok=True)
         enrolment.export_trust(Fleet.of(settings, lambda: time.time_ns() // 1000), site, node, out / "trust")
         write_private(out / "secret", enrolled.secret)
-        head = enrolled.yaml(settings.broker, url)
+        head = enrolled.yaml(broker or settings.broker, cloud or url)
         write_private(out / "node.yaml", f"{first_line()}{head}storage:\n  folder: data\n")
         (out / FILE_NAME).write_text(codec.dumps(schema(), indent=1))
     except OSError as error:

@@ -17,7 +17,10 @@ _BEGUN = time.monotonic()
 def up(
     data_dir: Annotated[Path, typer.Option("--data-dir", help="Where everything is kept (else VEDETTE_HOME).")] = HOME,
     listen: Annotated[str, typer.Option(help="Where the page and the API answer: host:port.")] = "127.0.0.1:8480",
-    mqtt_port: Annotated[int, typer.Option(min=1, max=65535, help="Of the embedded broker, loopback only.")] = 8483,
+    mqtt_host: Annotated[
+        str, typer.Option(help="Address the embedded broker listens on; without TLS, so name a trusted network's only.")
+    ] = "127.0.0.1",
+    mqtt_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the embedded broker.")] = 8483,
     modbus_port: Annotated[int, typer.Option(min=1, max=65535, help="Of the demonstration's gas detector.")] = 8502,
     database: Annotated[
         str | None, typer.Option(help="A PostgreSQL of yours ('host=… dbname=…'); embedded when left out.")
@@ -40,7 +43,9 @@ def up(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    system = System(Options(home, listen, mqtt_port, modbus_port, database, demo, tuple(camera or ())), _tell)
+    system = System(
+        Options(home, listen, mqtt_host, mqtt_port, modbus_port, database, demo, tuple(camera or ())), _tell
+    )
     if demo:
         threading.Thread(target=_tell_first_warnings, args=(system.url, stop), daemon=True).start()
     system.run(stop)

@@ -34,7 +34,7 @@ class DemoCamera:
 _REAL: Final = (
     ("house6.mp4", "dolls-house", "Burning doll's house"),
     ("one-by-one-person-detection.mp4", "corridor", "Corridor"),
-    ("car-detection.mp4", "car-park", "Car park"),
+    ("traffic_camera.mp4", "motorway", "Motorway"),
 )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from models.workshop.data import Image, Truth, write_set
+from models.workshop.data import Image, Picture, Truth, write_set
+from vedette.drawn.flame import Flame
 from vedette.drawn.scene import Kind, Scene
 
 # Scenes that are shown or tested take seeds below; training and validation begin here and never meet them.
@@ -24,6 +25,27 @@ def draw(count: int, split: str, first: int) -> Iterator[tuple[str, str, Image, 
         scene = Scene(kind, first + n, ignition=0.0)
         frame = scene.frame(float(rng.uniform(0.8, 22.0)))
         yield f"{kind}-{first + n}.jpg", split, frame.image, [Truth(m.label, m.box) for m in frame.marks]
+
+
+def set_alight(pictures: Sequence[Picture], count: int) -> Iterator[tuple[str, str, Image, list[Truth]]]:
+    """Real pictures without a fire, with one or two small drawn flames in them: flames far from the camera.
+
+    Each is a picture as `write_set` takes it, from one of `pictures`, with the flames' boxes alone.
+    """
+    for n in range(count):
+        rng = np.random.default_rng([FIRST_TRAINING_SEED, 1, n])
+        image = pictures[int(rng.integers(len(pictures)))].read()
+        h, w = image.shape[:2]
+        canvas = np.asarray(image / np.float32(255), np.float32)
+        truths = []
+        for _ in range(int(rng.integers(1, 3))):
+            tall = h * float(rng.uniform(0.06, 0.24))
+            wide = tall * float(rng.uniform(0.45, 1.0))
+            flame = Flame(rng, float(rng.uniform(0.1, 0.9)) * w, float(rng.uniform(0.35, 0.95)) * h)
+            box = flame.paint(canvas, float(rng.uniform(0, 50)), wide, tall)
+            if box is not None:
+                truths.append(Truth("fire", box))
+        yield f"alight-{n}.jpg", "train", np.clip(canvas * 255, 0, 255).astype(np.uint8), truths
 
 
 def write_pictures(folder: Path, training: int = 600, validation: int = 120) -> Path:

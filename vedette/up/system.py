@@ -48,6 +48,7 @@ class Options:
 
     home: Home
     listen: str
+    mqtt_host: str
     mqtt_port: int
     modbus_port: int
     database: str | None
@@ -58,8 +59,8 @@ class Options:
 class FleetBroker(EmbeddedBroker):
     """The embedded broker; every time it starts it admits the nodes that the database knows by then."""
 
-    def __init__(self, folder: Path, port: int, cloud: BrokerUser, database: str) -> None:
-        super().__init__(folder, port, [cloud], HOST)
+    def __init__(self, folder: Path, port: int, cloud: BrokerUser, database: str, host: str = HOST) -> None:
+        super().__init__(folder, port, [cloud], host)
         self._cloud = cloud
         self._database = database
 
@@ -107,7 +108,8 @@ class System:
                 "metrics_listen": self._metrics,
             }
         )
-        self.broker = FleetBroker(self._home.broker, options.mqtt_port, BrokerUser(CLOUD_USER, password), database)
+        user = BrokerUser(CLOUD_USER, password)
+        self.broker = FleetBroker(self._home.broker, options.mqtt_port, user, database, options.mqtt_host)
         self._cameras: list[demo.DemoCamera] = []
         self._enrolled: Enrolment | None = None
         self.keeper = Keeper(self._parts(), self._home.logs, changed=self._note)
@@ -127,7 +129,10 @@ class System:
         host, port = self._options.listen.rsplit(":", 1)
         check_port_free("page", host.strip("[]"), int(port), "stop what listens there, or choose another with --listen")
         check_port_free(
-            "broker", HOST, self._options.mqtt_port, "stop what listens there, or choose another --mqtt-port"
+            "broker",
+            self._options.mqtt_host,
+            self._options.mqtt_port,
+            "stop what listens there, or choose another --mqtt-port",
         )
         try:
             if self._options.demonstration:
