@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models.workshop.network import Detector, decode, fold
+from models.workshop.network import Detector, decode, fold, from_state
 
 FLOOR = 0.05
 SAME = 0.55  # IoU above which two boxes of one class are one thing
@@ -39,9 +39,7 @@ class _Core(torch.nn.Module):
 
 def load_net(checkpoint: Path, classes: int) -> Detector:
     """The averaged weights of a checkpoint, batch norms melted in, ready to run."""
-    net = Detector(classes)
-    net.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
-    return fold(net.eval())
+    return fold(from_state(torch.load(checkpoint, weights_only=True)["average"], classes).eval())
 
 
 def export(checkpoint: Path, labels: tuple[str, ...], size: tuple[int, int], path: Path) -> Path:

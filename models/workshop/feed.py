@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
@@ -103,20 +104,29 @@ class Feed:
                 silent[n, c] = True
         return images, Batch(boxes, classes, silent)
 
-    def batches(self) -> Iterator[tuple[torch.Tensor, Batch]]:
-        """Batches, made ahead by one thread."""
-        ready: queue.Queue[tuple[torch.Tensor, Batch] | BaseException] = queue.Queue(QUEUE)
+    def batches(self) -> Generator[tuple[torch.Tensor, Batch]]:
+        """Batches, made ahead by one thread, which ends when the iterator is closed."""
+        ready: queue.Queue[tuple[torch.Tensor, Batch] | Exception] = queue.Queue(QUEUE)
+        stop = threading.Event()
 
         def work() -> None:
             try:
-                while True:
+                while not stop.is_set():
                     ready.put(self.make())
             except Exception as error:  # noqa: BLE001 - handed to the reader, which raises it
                 ready.put(error)
 
-        threading.Thread(target=work, daemon=True, name="feed").start()
-        while True:
-            item = ready.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+        thread = threading.Thread(target=work, daemon=True, name="feed")
+        thread.start()
+        try:
+            while True:
+                item = ready.get()
+                if isinstance(item, Exception):
+                    raise item
+                yield item
+        finally:
+            stop.set()
+            while thread.is_alive():
+                # Makes room for a batch that the thread may be waiting to hand over.
+                with suppress(queue.Empty):
+                    ready.get(timeout=0.1)

@@ -189,9 +189,23 @@ def units_in_order(net: nn.Module, run: Callable[[], object]) -> list[nn.Module]
     return order
 
 
+def from_state(state: dict[str, Tensor], classes: int) -> Detector:
+    """The network of a state, with batch norms or, where the state was folded, without."""
+    net = Detector(classes)
+    if is_folded(state):
+        net = fold(net.eval())
+    net.load_state_dict(state)
+    return net
+
+
+def is_folded(state: dict[str, Tensor]) -> bool:
+    """Whether a state is of a network without batch norms."""
+    return "stem.conv.bias" in state
+
+
 def fold(net: Detector) -> Detector:
     """Melt every batch norm into its convolution, in place; the network must be in evaluation mode."""
-    for unit in [m for m in net.modules() if isinstance(m, Unit)]:
+    for unit in [m for m in net.modules() if isinstance(m, Unit) and isinstance(m.norm, nn.BatchNorm2d)]:
         unit.conv = nn.utils.fusion.fuse_conv_bn_eval(unit.conv, unit.norm)
         unit.norm = nn.Identity()
     return net

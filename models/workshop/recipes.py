@@ -53,18 +53,31 @@ class Recipe:
     batch: int = 32
     size: tuple[int, int] = (320, 320)
     mosaics: float = 0.5
+    folded: bool = False
+    """Without batch norms: they are melted in before the first step."""
+    refined: tuple[Portion, ...] = ()
+    """What a second, gentle part of the training sees, without batch norms; empty where there is none."""
+    refine_steps: int = 0
+    refine_rate: float = 0.0
+    refine_size: tuple[int, int] | None = None
+    """Another input size for the second part; then it is the shipped one."""
     thresholds: tuple[tuple[str, float], ...] = ()
     licence: str = "Apache-2.0"
     prose: Prose = NO_PROSE
 
+    @property
+    def shipped_size(self) -> tuple[int, int]:
+        """Input of the release: width and height in pixels."""
+        return self.refine_size or self.size
+
     def origin(self, data: Path, work: Path) -> Origin:
         """Data sets with their licences and the number of pictures used, and the notice."""
         counted: dict[str, int] = {}
-        for portion in self.portions:
-            for picture in portion.pictures(data, work):
-                counted[picture.source] = counted.get(picture.source, 0) + 1
+        used = {p for portion in (*self.portions, *self.refined) for p in portion.pictures(data, work)}
+        for picture in {p.path.resolve(): p for p in used}.values():
+            counted[picture.source] = counted.get(picture.source, 0) + 1
         sets = tuple(
-            DataSet(name=source, licence=licence_of(source), images=count) for source, count in counted.items()
+            DataSet(name=source, licence=licence_of(source), images=counted[source]) for source in sorted(counted)
         )
         return Origin(sets, self.licence, BASE_NOTICE)
 
@@ -81,6 +94,7 @@ LICENCES: Sequence[tuple[str, str]] = (
     ("taught-plate", "CC BY 4.0"),
     ("license_plate", "CC BY 4.0"),
     ("drawn", DRAWN),
+    ("alight", "flames drawn by Vedette on pictures of the other sets"),
 )
 
 
@@ -138,6 +152,15 @@ PERSON = Prose(
     ),
 )
 
+PEOPLE = (
+    Portion("person", "person1", 0.40),
+    Portion("person", "personlike", 0.22),
+    Portion("taught/crowd", "taught", 0.18, made=True),
+    Portion("taught/fire", "taught", 0.07, made=True),
+    Portion("taught/plate", "taught", 0.07, made=True),
+    Portion("drawn", "drawn", 0.06, made=True),
+)
+
 RECIPES = {
     "fire": Recipe(
         name="fire",
@@ -151,25 +174,38 @@ RECIPES = {
             Portion("crowd", "shanghaitech-B", 0.02),
             Portion("plate", "license", 0.04),
         ),
-        steps=1250,
+        # The shipped one: a schedule of 1250 steps, broken off at 700.
+        steps=700,
         rate=2e-3,
+        refined=(
+            Portion("fire", "cctv", 0.16),
+            Portion("fire", "fire_smoke", 0.36),
+            Portion("fire", "continuous", 0.22),
+            Portion("drawn", "drawn", 0.06, made=True),
+            Portion("alight", "alight", 0.08, made=True),
+            Portion("mined/fire", "", 0.06, made=True),
+            Portion("person", "", 0.02),
+            Portion("crowd", "", 0.02),
+            Portion("plate", "license", 0.02),
+        ),
+        refine_steps=330,
+        refine_rate=3e-4,
+        refine_size=(512, 288),
         thresholds=(("fire", 0.45), ("smoke", 0.35)),
         prose=FIRE,
     ),
     "person": Recipe(
         name="person",
         labels=("person",),
-        portions=(
-            Portion("person", "person1", 0.40),
-            Portion("person", "personlike", 0.22),
-            Portion("taught/crowd", "taught", 0.18, made=True),
-            Portion("taught/fire", "taught", 0.07, made=True),
-            Portion("taught/plate", "taught", 0.07, made=True),
-            Portion("drawn", "drawn", 0.06, made=True),
-        ),
-        steps=900,
-        rate=1.5e-3,
+        portions=PEOPLE,
+        steps=500,
+        rate=5e-4,
         mosaics=0.4,
+        folded=True,
+        refined=PEOPLE,
+        refine_steps=400,
+        refine_rate=4e-4,
+        refine_size=(416, 256),
         thresholds=(("person", 0.35),),
         prose=PERSON,
     ),

@@ -8,6 +8,7 @@ its own; measuring and releasing run with what a box has.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from contract.manifest import Manifest
@@ -77,19 +78,49 @@ def teach_base(data: Path, work: Path, log: Log) -> Path:
 
 
 def train_detector(name: str, data: Path, work: Path, log: Log) -> Path:
-    """Train a detector by its recipe, from `work/base.pt`: `work/<name>.pt`. Goes on from that file if it is there."""
+    """Train a detector by its recipe, from `work/base.pt`: `work/<name>.pt`. Goes on from that file if it is there.
+
+    Where the recipe has a second part, the first leaves `work/<name>.first.pt`, and hard negatives are mined between.
+    The drawn sets (`work/drawn`, `work/alight`) must be there.
+    """
     _need("torch")
     from models.workshop.feed import Share
     from models.workshop.train import Plan, train
 
     how = recipe(name)
+    final = work / f"{name}.pt"
+    first = work / f"{name}.first.pt" if how.refined else final
     shares = [Share(p.pictures(data, work), p.share) for p in how.portions]
-    plan = Plan(labels=how.labels, size=how.size, steps=how.steps, batch=how.batch, rate=how.rate, mosaics=how.mosaics)
-    return train(work / "base.pt", shares, plan, work / f"{name}.pt", log)
+    plan = Plan(
+        labels=how.labels,
+        size=how.size,
+        steps=how.steps,
+        batch=how.batch,
+        rate=how.rate,
+        mosaics=how.mosaics,
+        folded=how.folded,
+    )
+    train(work / "base.pt", shares, plan, first, log)
+    if how.refined:
+        if not (work / "mined" / name).is_dir() and any(p.folder.startswith("mined") for p in how.refined):
+            mine(name, first, data, work, log)
+        shares = [Share(p.pictures(data, work), p.share) for p in how.refined]
+        plan = replace(
+            plan,
+            size=how.shipped_size,
+            steps=how.refine_steps,
+            rate=how.refine_rate,
+            warm_up=30,
+            mosaics=0.4,
+            plain_tail=0.3,
+            folded=True,
+        )
+        train(first, shares, plan, final, log)
+    return final
 
 
-def mine(name: str, data: Path, work: Path, log: Log) -> Path:
-    """List the pictures without a truth in which `work/<name>.pt` sees something: `work/mined/<name>`, hardest first.
+def mine(name: str, checkpoint: Path, data: Path, work: Path, log: Log) -> Path:
+    """List the pictures without a truth in which a checkpoint sees something: `work/mined/<name>`, hardest first.
 
     Only training pictures are looked at, of the sets in which nothing of the detector's labels can be.
     """
@@ -98,7 +129,7 @@ def mine(name: str, data: Path, work: Path, log: Log) -> Path:
     from models.workshop.runner import Runner
 
     how = recipe(name)
-    path = export(work / f"{name}.pt", how.labels, how.size, work / f"{name}.mining.onnx")
+    path = export(checkpoint, how.labels, how.size, work / f"{name}.mining.onnx")
     detect = Runner(path, how.labels, MINED)
     seen: list[tuple[float, Picture]] = []
     for folder in ("person", "plate", "crowd"):
@@ -118,7 +149,7 @@ def export_detector(name: str, work: Path, folder: Path) -> Path:
     from models.workshop.export import export
 
     how = recipe(name)
-    return export(work / f"{name}.pt", how.labels, how.size, folder / f"{name}.onnx-fp32.onnx")
+    return export(work / f"{name}.pt", how.labels, how.shipped_size, folder / f"{name}.onnx-fp32.onnx")
 
 
 def quantize_detector(name: str, data: Path, work: Path, folder: Path) -> dict[str, Path]:
@@ -172,7 +203,7 @@ def release_detector(
         name,
         version,
         how.labels,
-        how.size,
+        how.shipped_size,
         thresholds,
         files,
         samples,

@@ -18,7 +18,7 @@ from torch import nn
 
 from models.workshop.feed import Feed, Share
 from models.workshop.loss import Batch, detection_loss, taught_loss
-from models.workshop.network import STRIDES, Detector, centres
+from models.workshop.network import STRIDES, Detector, centres, fold, is_folded
 from models.workshop.start import COCO_CLASSES, published, settle_norms
 
 SAVE_EVERY = 100
@@ -40,6 +40,8 @@ class Plan:
     decay: float = 0.02
     warm_up: int = 100
     mosaics: float = 0.5
+    folded: bool = False
+    """Train without batch norms, melted into the convolutions: a third faster, for the last and gentle part."""
     plain_tail: float = 0.15
     """The last share of the steps runs without mosaics, on pictures as cameras give them."""
     seed: int = 1
@@ -109,7 +111,12 @@ def train(base: Path | None, shares: Sequence[Share], plan: Plan, checkpoint: Pa
     """Train a detector for `plan.labels`, from the checkpoint `base` that `teach` wrote (None: from nothing)."""
     net = Detector(len(plan.labels))
     if base is not None:
-        adopt(net, torch.load(base, weights_only=True)["average"], plan.labels)
+        state = torch.load(base, weights_only=True)["average"]
+        if is_folded(state):
+            net = fold(net.eval())
+        adopt(net, state, plan.labels)
+    if plan.folded:
+        net = fold(net.eval())
     feed = Feed(shares, plan.labels, plan.size, plan.batch, plan.seed, plan.mosaics)
     cells = cell_centres(plan.size)
 
@@ -159,9 +166,9 @@ def run(
         feed.rng.bit_generator.advance(step)  # type: ignore[attr-defined]
         log(f"goes on from step {step} of {checkpoint}")
     began, seen, mean = time.monotonic(), 0, 0.0
-    for images, truths in feed.batches():
-        if step >= plan.steps:
-            break
+    batches = feed.batches()
+    while step < plan.steps:
+        images, truths = next(batches)
         for group in optimizer.param_groups:
             group["lr"] = pace(step, plan)
         x = (images.float() / 255).contiguous(memory_format=torch.channels_last)
@@ -177,6 +184,7 @@ def run(
             log(f"step {step}/{plan.steps} loss {mean:.3f} {seen / (time.monotonic() - began):.1f} pictures/s")
         if step % SAVE_EVERY == 0 or step == plan.steps:
             save(checkpoint, net, optimizer, average, step)
+    batches.close()
     return checkpoint
 
 

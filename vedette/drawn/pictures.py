@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.workshop.data import Image, Picture, Truth, write_set
+from models.workshop.data import Image, Picture, Truth, read_set, write_set
 from vedette.drawn.flame import Flame
 from vedette.drawn.scene import Kind, Scene
 
@@ -55,4 +55,13 @@ def write_pictures(folder: Path, training: int = 600, validation: int = 120) -> 
         *draw(validation, "val", FIRST_VALIDATION_SEED),
     ]
     write_set(folder, pictures, "drawn")
+    return folder
+
+
+def write_alight(folder: Path, data: Path, count: int = 260) -> Path:
+    """Write the set of real pictures with drawn flames into `folder`; the pictures are those of the data folder's sets
+    `person`, `crowd` (street cameras, twice as often) and `plate`. Returns the folder."""
+    street = [p for p in read_set(data / "crowd", "train") if p.source == "shanghaitech-B"]
+    pictures = [*read_set(data / "person", "train"), *street, *street, *read_set(data / "plate", "train")]
+    write_set(folder, list(set_alight(pictures, count)), "alight")
     return folder
