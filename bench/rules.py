@@ -6,7 +6,7 @@ Decoding is what every record costs before any rule sees it: a ratio of 1 says t
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from bench.frame import Figure, conditions, quartile_distance
 from contract.records import Lane, Reading
@@ -30,7 +30,7 @@ title: {{en: "CO {{co:.0f}}", zh: "CO {{co:.0f}}"}}
 """
 
 
-def run(records: int = 20_000, repeats: int = 5) -> list[Figure]:
+def run(records: int = 20_000, repeats: int = 5, **_: Any) -> list[Figure]:
     """Measure with 100 rules, each on a quantity of its own, and with the shipped ones.
 
     Returns:

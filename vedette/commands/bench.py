@@ -1,5 +1,6 @@
 """``vedette bench``: measure, beside a reference, in one run."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from vedette.commands.options import Json, print_json, print_table
 def bench(
     name: Annotated[str, typer.Argument(help="Which one; 'list' names them.")] = "list",
     seconds: Annotated[float | None, typer.Option(help="How long to measure, where that is a choice.")] = None,
+    into: Annotated[Path | None, typer.Option(help="Markdown document to write the figures into.")] = None,
     json: Json = False,
 ) -> None:
     """Run a benchmark: ours, a reference, their ratio, the spread and the conditions."""
@@ -19,6 +21,10 @@ def bench(
         typer.echo("\n".join(sorted(frame.BENCHMARKS)))
         return
     figures = frame.run(name, **({} if seconds is None else {"seconds": seconds}))
+    if into is not None:
+        from bench.report import replace_section
+
+        replace_section(into, name, figures)
     if json:
         print_json([figure.as_dict() for figure in figures])
         return
