@@ -59,8 +59,8 @@ class Recipe:
     """What a second, gentle part of the training sees, without batch norms; empty where there is none."""
     refine_steps: int = 0
     refine_rate: float = 0.0
-    refine_size: tuple[int, int] | None = None
-    """Another input size for the second part; then it is the shipped one."""
+    shape: tuple[int, int] | None = None
+    """Another input size, for the second part and for the release."""
     thresholds: tuple[tuple[str, float], ...] = ()
     licence: str = "Apache-2.0"
     prose: Prose = NO_PROSE
@@ -68,7 +68,7 @@ class Recipe:
     @property
     def shipped_size(self) -> tuple[int, int]:
         """Input of the release: width and height in pixels."""
-        return self.refine_size or self.size
+        return self.shape or self.size
 
     def origin(self, data: Path, work: Path) -> Origin:
         """Data sets with their licences and the number of pictures used, and the notice."""
@@ -190,7 +190,7 @@ RECIPES = {
         ),
         refine_steps=330,
         refine_rate=3e-4,
-        refine_size=(512, 288),
+        shape=(512, 288),
         thresholds=(("fire", 0.45), ("smoke", 0.35)),
         prose=FIRE,
     ),
@@ -202,11 +202,8 @@ RECIPES = {
         rate=5e-4,
         mosaics=0.4,
         folded=True,
-        refined=PEOPLE,
-        refine_steps=400,
-        refine_rate=4e-4,
-        refine_size=(416, 256),
-        thresholds=(("person", 0.35),),
+        shape=(416, 256),
+        thresholds=(("person", 0.38),),
         prose=PERSON,
     ),
 }
