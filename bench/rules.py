@@ -30,7 +30,7 @@ title: {{en: "CO {{co:.0f}}", zh: "CO {{co:.0f}}"}}
 """
 
 
-def run(records: int = 20_000, repeats: int = 5, **_: Any) -> list[Figure]:
+def run(records: int = 20_000, repeats: int = 5, **_options: Any) -> list[Figure]:
     """Measure with 100 rules, each on a quantity of its own, and with the shipped ones.
 
     Returns:
@@ -50,7 +50,8 @@ def run(records: int = 20_000, repeats: int = 5, **_: Any) -> list[Figure]:
     for name, rules, quantity in cases:
         entries = _entries(records, quantity)
         raws = [encode_record(entry.record) for entry in entries]
-        ours, reference = [], []
+        ours: list[float] = []
+        reference: list[float] = []
         for _ in range(repeats):
             engine = Engine(rules)
             ours.append(_rate(engine.apply, entries))
