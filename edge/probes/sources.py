@@ -7,9 +7,10 @@ from pydantic import SecretStr
 from contract.records import Quality
 from edge.config import NodeConfig, Sensor, redact
 from edge.probes.finding import Finding, Probe
-from edge.sources.camera import Picture, open_camera
+from edge.sources.camera import Picture
 from edge.sources.fault import CameraError
 from edge.sources.modbus import ModbusBus, address_of
+from edge.sources.opening import open_camera
 from edge.sources.replay import load_rows, step_s
 from edge.sources.sensor import SensorError, judge
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from contract.ids import Micros
-from edge.config import Camera
 from edge.evidence.clip import StreamForm
 from edge.evidence.ring import Packet
 from edge.sources.frames import Image
@@ -53,26 +52,6 @@ class CameraStream(Protocol):
 
 Wait = Callable[[float], bool]
 """Waits so many seconds; True when it is time to stop. ``threading.Event.wait`` is one."""
-
-
-def open_camera(name: str, camera: Camera, wait: Wait) -> CameraStream:
-    """Open a camera: ``rtsp(s)://``, ``http(s)://`` and files by PyAV, ``usb:N`` by OpenCV.
-
-    Args:
-        name: its name in ``node.yaml``, for messages.
-        camera: its settings.
-        wait: used to play files in real time.
-
-    Raises:
-        CameraError: with the cause, in at most about three times ``timeout_s``.
-    """
-    if camera.kind == "usb":
-        from edge.sources.usb import UsbStream
-
-        return UsbStream(name, camera, wait)
-    from edge.sources.stream import AvStream
-
-    return AvStream(name, camera, wait)
 
 
 def fitted(width: int, height: int) -> tuple[int, int]:

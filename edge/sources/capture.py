@@ -17,8 +17,8 @@ from edge.delivery.outbox import Outbox
 from edge.evidence.files import EvidenceFiles
 from edge.notices import ClipWanted, Notices, RecordsWaiting
 from edge.paths import NodePaths
-from edge.sources.camera import open_camera
 from edge.sources.clips import ClipCutter
+from edge.sources.opening import open_camera
 from edge.sources.reader import CameraReader, Opener
 from edge.supervisor.status import PartStatus
 from edge.vision.desk import RecordDesk

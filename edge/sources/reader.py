@@ -15,10 +15,11 @@ from edge.config import Camera
 from edge.evidence.clip import StreamForm
 from edge.evidence.ring import Packet, PacketRing
 from edge.notices import FrameReady, Notices
-from edge.sources.camera import CameraStream, Picture, Wait, open_camera
+from edge.sources.camera import CameraStream, Picture, Wait
 from edge.sources.clips import LONGEST_S
 from edge.sources.fault import CameraError, Fault
 from edge.sources.frames import FramesError, FrameWriter
+from edge.sources.opening import open_camera
 from edge.sources.watch import Watch
 from edge.supervisor.backoff import Backoff
 

@@ -12,8 +12,9 @@ import pytest
 from edge.config import Camera
 from edge.evidence.clip import write_clip
 from edge.evidence.ring import Packet
-from edge.sources.camera import CameraStream, Picture, fitted, open_camera
+from edge.sources.camera import CameraStream, Picture, fitted
 from edge.sources.fault import CameraError, Fault
+from edge.sources.opening import open_camera
 from edge.sources.stream import AvStream
 from tests.edge.sources.conftest import Rtsp, decoded, draw, rtsp_server
 
