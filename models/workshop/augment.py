@@ -88,6 +88,29 @@ def mosaic(rng: np.random.Generator, four: Sequence[Sample], width: int, height:
     return Sample(canvas, np.concatenate(boxes), np.concatenate(classes), unlabelled)
 
 
+def evening(rng: np.random.Generator, image: Image) -> Image:
+    """A part of a picture in the colours of low sun, dry grass or a sodium lamp: what is golden need not burn.
+
+    For pictures without a fire. The part is an ellipse with a soft edge, now and then the whole picture.
+    """
+    h, w = image.shape[:2]
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    low, high = np.percentile(grey, (2, 98))
+    depth = np.clip((grey - low) / max(high - low, 1.0), 0, 1)
+    stops = np.array([[5, 22, 55], [25, 115, 210], [115, 205, 250]], np.float32)
+    stops *= rng.uniform(0.75, 1.15, (3, 3))
+    warm = np.stack([np.interp(depth, (0, 0.5, 1), stops[:, c]) for c in range(3)], -1)
+    mask = np.ones((h, w), np.float32)
+    if rng.random() < 0.75:
+        mask[:] = 0
+        centre = (int(rng.uniform(0, w)), int(rng.uniform(0, h)))
+        axes = (int(rng.uniform(0.08, 0.5) * w) + 1, int(rng.uniform(0.05, 0.35) * h) + 1)
+        cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.01 * w + 1), np.float32)
+    mask *= rng.uniform(0.4, 1.0)
+    return np.clip(image * (1 - mask[..., None]) + warm * mask[..., None], 0, 255).astype(np.uint8)
+
+
 def weather(rng: np.random.Generator, image: Image) -> Image:
     """Light, white balance, saturation, noise, blur and compression, each now and then."""
     x = image

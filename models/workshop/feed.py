@@ -7,13 +7,13 @@ import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import torch
 
-from models.workshop.augment import Sample, mosaic, place, weather
+from models.workshop.augment import Sample, evening, mosaic, place, weather
 from models.workshop.data import Picture
 from models.workshop.loss import Batch
 
@@ -53,7 +53,11 @@ def load(picture: Picture, labels: Sequence[str]) -> Sample:
 
 
 class Feed:
-    """An endless row of batches; `seed` decides all of them."""
+    """An endless row of batches; `seed` decides all of them.
+
+    `mosaics` is the share of pictures made of four, `evenings` the share of pictures without a truth that are given a
+    golden part.
+    """
 
     def __init__(
         self,
@@ -63,8 +67,10 @@ class Feed:
         batch: int,
         seed: int,
         mosaics: float = 0.5,
+        evenings: float = 0.0,
     ) -> None:
         self.labels, self.size, self.batch, self.mosaics = tuple(labels), size, batch, mosaics
+        self.evenings = evenings
         with ThreadPoolExecutor(2) as pool:
             self.groups = [list(pool.map(lambda p: load(p, self.labels), s.pictures)) for s in shares]
         weights = np.array([s.share for s in shares])
@@ -76,6 +82,8 @@ class Feed:
         group = self.groups[rng.choice(len(self.groups), p=self.weights)]
         width, height = self.size
         sample = group[rng.integers(len(group))]
+        if self.evenings and not len(sample.boxes) and not sample.unlabelled and rng.random() < self.evenings:
+            sample = replace(sample, image=evening(rng, sample.image))
         if rng.random() < self.mosaics:
             others = [sample]
             while len(others) < 4:

@@ -44,6 +44,8 @@ class Plan:
     """Train without batch norms, melted into the convolutions: a third faster, for the last and gentle part."""
     plain_tail: float = 0.15
     """The last share of the steps runs without mosaics, on pictures as cameras give them."""
+    evenings: float = 0.0
+    """Share of the pictures without a truth that are shown in the colours of low sun."""
     seed: int = 1
 
 
@@ -117,7 +119,7 @@ def train(base: Path | None, shares: Sequence[Share], plan: Plan, checkpoint: Pa
         adopt(net, state, plan.labels)
     if plan.folded:
         net = fold(net.eval())
-    feed = Feed(shares, plan.labels, plan.size, plan.batch, plan.seed, plan.mosaics)
+    feed = Feed(shares, plan.labels, plan.size, plan.batch, plan.seed, plan.mosaics, plan.evenings)
     cells = cell_centres(plan.size)
 
     def loss(images: torch.Tensor, truths: Batch, step: int) -> torch.Tensor:
