@@ -13,6 +13,7 @@ import structlog
 
 from contract.ids import Micros
 from edge.config import NodeConfig
+from edge.delivery.desk import RecordDesk
 from edge.delivery.outbox import Outbox
 from edge.evidence.files import EvidenceFiles
 from edge.notices import ClipWanted, Notices, RecordsWaiting
@@ -21,7 +22,6 @@ from edge.sources.clips import ClipCutter
 from edge.sources.opening import open_camera
 from edge.sources.reader import CameraReader, Opener
 from edge.supervisor.status import PartStatus
-from edge.vision.desk import RecordDesk
 
 _log = structlog.get_logger()
 _TURN_S = 0.25

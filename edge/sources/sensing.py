@@ -16,6 +16,7 @@ from contract.ids import Micros
 from contract.records import Event, Record
 from edge.analyzers.events import EventIds, close_orphan, random_id
 from edge.config import NodeConfig, Sensor
+from edge.delivery.desk import RecordDesk
 from edge.delivery.outbox import Outbox
 from edge.notices import Notices, RecordsWaiting
 from edge.paths import NodePaths
@@ -24,7 +25,6 @@ from edge.sources.replay import load_rows, step_s
 from edge.sources.sensor import Failure, Sample, SensorError
 from edge.sources.sensor_watch import SensorWatch
 from edge.supervisor.status import PartStatus
-from edge.vision.desk import RecordDesk
 
 _log = structlog.get_logger()
 _TURN_S: Final = 0.25

@@ -19,6 +19,7 @@ from contract.manifest import Manifest
 from contract.records import Event, Evidence, Phase
 from edge.analyzers.events import SECOND, EventIds, close_orphan, random_id
 from edge.config import NodeConfig
+from edge.delivery.desk import RecordDesk
 from edge.delivery.outbox import Outbox
 from edge.evidence.files import EvidenceFiles
 from edge.evidence.snapshot import take_snapshot
@@ -28,7 +29,6 @@ from edge.sources.frames import FrameReader, LeasedFrame
 from edge.supervisor.status import PartStatus, read_status
 from edge.updates.slots import ModelSlots
 from edge.updates.switch import ReleaseSwitch
-from edge.vision.desk import RecordDesk
 from edge.vision.detectors import Detectors
 from edge.vision.engine import Engine, EngineError, load_engine
 from edge.vision.engines import Engines

@@ -1,4 +1,4 @@
-"""What vision has to say, on its way to the outbox: nothing that was seen is dropped because a disk was full."""
+"""What a part has to say, on its way to the outbox: nothing that was seen is dropped because a disk was full."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
