@@ -6,10 +6,10 @@ import pytest
 
 from contract.detections import Detection
 from contract.records import Event, Phase, Reading
+from edge.delivery import desk
 from edge.delivery.desk import RecordDesk
 from edge.delivery.outbox import Outbox
 from edge.delivery.schema import OutboxError
-from edge.vision import desk
 
 NOW = 1_800_000_000_000_000
 
