@@ -112,6 +112,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=
     time: Micros
     """The capture time of the picture, or of the clip's first frame."""
     duration_s: float = 0.0
+    detections: tuple[Detection, ...] = ()
+    """What the event saw in this very picture; an event that goes on sees other boxes later."""
 
 
 class SourceHealth(msgspec.Struct, frozen=True, kw_only=True):

@@ -193,7 +193,8 @@ SELECT w.id, w.rule, w.key, w.kind, w.severity, w.state, w.site, w.node, w.sourc
 FROM warning w LEFT JOIN LATERAL (
     SELECT jsonb_agg(jsonb_build_object('sha256', e.sha256, 'role', e.role, 'media_type', e.media_type,
         'bytes', e.bytes, 'url', '/api/v1/evidence/' || e.sha256, 'time', e.time, 'duration_s', e.duration_s,
-        'source', e.source, 'stored', f.sha256 IS NOT NULL) ORDER BY e.time DESC) AS evidence
+        'source', e.source, 'detections', e.detections, 'stored', f.sha256 IS NOT NULL) ORDER BY e.time DESC
+        ) AS evidence
     FROM evidence e LEFT JOIN evidence_file f ON f.sha256 = e.sha256
     WHERE e.event = ANY(w.events) AND w.site IN ('', e.site) AND w.node IN ('', e.node)
 ) files ON true"""

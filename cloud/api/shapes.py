@@ -19,6 +19,15 @@ class Words(Shape):
     zh: str
 
 
+class DetectionShape(Shape):
+    """A box in the picture that decided; fractions of its width and height."""
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+    track: int | None = None
+
+
 class EvidenceShape(Shape):
     """A file that shows an event; ``stored`` says whether its bytes are here yet."""
 
@@ -30,16 +39,9 @@ class EvidenceShape(Shape):
     time: datetime
     duration_s: float
     source: str
+    detections: list[DetectionShape] = []
+    """What the event saw in this very picture."""
     stored: bool
-
-
-class DetectionShape(Shape):
-    """A box in the picture that decided; fractions of its width and height."""
-
-    label: str
-    score: float
-    box: tuple[float, float, float, float]
-    track: int | None = None
 
 
 class ModelShape(Shape):

@@ -130,6 +130,7 @@ class Rows:
             (
                 site, node, record.event, record.sha256, record.bytes, record.media_type, record.role, record.source,
                 moment(believable(record.time, arrived)), record.duration_s, moment(arrived),
+                _json(record.detections),
             )
         )  # fmt: skip
         self.changed_events.add(f"{site}/{node}/{record.event}")

@@ -213,10 +213,11 @@ ON CONFLICT (site, node, id) DO UPDATE SET source = excluded.source, kind = excl
     detected = excluded.detected, lane = excluded.lane, arrived = excluded.arrived, replaced = excluded.replaced
 WHERE excluded.revision > event.revision"""
 _EVIDENCE: Final = """
-INSERT INTO evidence (site, node, event, sha256, bytes, media_type, role, source, time, duration_s, arrived, stored)
+INSERT INTO evidence (site, node, event, sha256, bytes, media_type, role, source, time, duration_s, arrived, detections,
+    stored)
 SELECT v.*, EXISTS (SELECT 1 FROM evidence_file f WHERE f.sha256 = v.sha256) FROM (VALUES (%s, %s, %s, %s, %s::bigint,
-    %s, %s, %s, %s::timestamptz, %s::float8, %s::timestamptz)) AS v (site, node, event, sha256, bytes, media_type, role,
-    source, time, duration_s, arrived)
+    %s, %s, %s, %s::timestamptz, %s::float8, %s::timestamptz, %s::jsonb)) AS v (site, node, event, sha256, bytes,
+    media_type, role, source, time, duration_s, arrived, detections)
 ON CONFLICT DO NOTHING"""
 _POSITION: Final = """
 INSERT INTO position (site, node, epoch, lane, position)

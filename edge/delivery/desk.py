@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from contract.records import Event, Reading, Record
+from contract.records import Event, Evidence, Reading, Record
 from contract.wire import encode_record
 from edge.delivery.outbox import MAX_RECORD_BYTES, Outbox
 from edge.delivery.schema import OutboxError
@@ -68,14 +68,16 @@ class RecordDesk:
 
 
 def _fitted(record: Record) -> Record:
-    """An event over a whole crowd can have more boxes than a message carries: the least sure ones stay behind, and
+    """A whole crowd can have more boxes than a message carries: the least sure ones stay behind, and an event's
     ``boxes_left_out`` says how many. What was counted stands in ``attrs`` and is not touched."""
-    if not isinstance(record, Event) or len(record.detections) < _MANY:
+    if not isinstance(record, Event | Evidence) or len(record.detections) < _MANY:
         return record
     boxes = sorted(record.detections, key=lambda item: -item.score)
-    event = record
-    while len(encode_record(event)) > MAX_RECORD_BYTES:
+    fitted: Event | Evidence = record
+    while len(encode_record(fitted)) > MAX_RECORD_BYTES:
         boxes = boxes[: len(boxes) * 3 // 4]
-        attrs = record.attrs | {"boxes_left_out": len(record.detections) - len(boxes)}
-        event = msgspec.structs.replace(record, detections=tuple(boxes), attrs=attrs)
-    return event
+        fitted = msgspec.structs.replace(record, detections=tuple(boxes))
+        if isinstance(fitted, Event):
+            left_out = len(record.detections) - len(boxes)
+            fitted = msgspec.structs.replace(fitted, attrs=fitted.attrs | {"boxes_left_out": left_out})
+    return fitted

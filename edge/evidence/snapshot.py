@@ -42,4 +42,5 @@ def take_snapshot(event: Event, image: NDArray[np.uint8], captured: Micros, file
         role="snapshot",
         source=event.source,
         time=captured,
+        detections=event.detections,
     )

@@ -72,6 +72,7 @@ RECORDS: dict[str, Record] = {
         source="lobby",
         time=NOON,
         duration_s=12.5,
+        detections=(Detection("fire", 0.875, (0.25, 0.5, 0.375, 0.75), 7),),
     ),
     "health": Health(
         time=NOON,

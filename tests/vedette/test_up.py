@@ -31,6 +31,7 @@ def test_fire_comes_all_the_way_with_its_picture(system: System) -> None:
     answer = httpx.get(system.url + picture["url"])
     assert answer.headers["content-type"] == "image/jpeg"
     assert hashlib.sha256(answer.content).hexdigest() == picture["sha256"]
+    assert any(detection["label"] == "fire" for detection in picture["detections"])
 
 
 def test_fire_has_a_clip_from_before_it(system: System) -> None:

@@ -2,21 +2,30 @@ import { useEffect, useState } from "preact/hooks";
 import { act, details, failure, officer } from "./actions";
 import { series } from "./feed";
 import { age, clock, day, figure, now } from "./format";
-import { isActive, type EvidenceFile, type Step, type Warning } from "./model";
+import { isActive, type Detection, type EvidenceFile, type Step, type Warning } from "./model";
 import { Chart } from "./sources";
 import { pick, say } from "./texts";
+
+/** The surest detection of each label: it carries the words, the others their box alone. */
+function surest(detections: Detection[]): Detection[] {
+  const best = new Map<string, Detection>();
+  for (const detection of detections) {
+    if (detection.score > (best.get(detection.label)?.score ?? -1)) best.set(detection.label, detection);
+  }
+  return [...best.values()];
+}
 
 function Picture({ file, warning }: { file: EvidenceFile; warning: Warning }) {
   return (
     <figure class="picture">
       <img src={file.url} alt={`${pick(warning.title)}, ${file.source}, ${file.time}`} data-testid="snapshot" />
       <svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
-        {warning.detections.map((detection, index) => {
+        {file.detections.map((detection, index) => {
           const [x1, y1, x2, y2] = detection.box;
           return <rect key={index} x={x1} y={y1} width={x2 - x1} height={y2 - y1} class={detection.label} vector-effect="non-scaling-stroke" />;
         })}
       </svg>
-      {warning.detections.map((detection, index) => (
+      {surest(file.detections).map((detection, index) => (
         <span key={index} class={`label ${detection.label}`} style={{ left: `${detection.box[0] * 100}%`, top: `${detection.box[1] * 100}%` }}>
           {detection.label} {(detection.score * 100).toFixed(0)} %
         </span>
@@ -43,12 +52,13 @@ function Evidence({ warning }: { warning: Warning }) {
   const here = warning.evidence.filter((file) => file.stored);
   const pictures = here.filter((file) => file.media_type.startsWith("image/"));
   const clips = here.filter((file) => file.media_type.startsWith("video/"));
-  const charts = [...series.value.entries()].filter(([, one]) =>
-    warning.sources.includes(`${one.last.site}/${one.last.node}/${one.last.source}`),
-  );
   const fromCamera = warning.detections.length > 0 || warning.evidence.length > 0;
+  const counted = !fromCamera || warning.kind === "crowd";
+  const charts = [...series.value.entries()].filter(
+    ([, one]) => counted && warning.sources.includes(`${one.last.site}/${one.last.node}/${one.last.source}`),
+  );
   return (
-    <div class="evidence">
+    <div class={`evidence ${fromCamera ? "seen" : ""}`}>
       {pictures.slice(0, 1).map((file) => (
         <Picture key={file.sha256} file={file} warning={warning} />
       ))}

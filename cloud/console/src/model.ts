@@ -25,6 +25,8 @@ export interface EvidenceFile {
   url: string;
   time: string;
   source: string;
+  /** What was seen in this very picture; the warning's own boxes are the latest ones. */
+  detections: Detection[];
   stored: boolean;
 }
 

@@ -8,6 +8,7 @@ import psycopg
 from cloud.ingest.records import AHEAD
 from cloud.settings import CloudSettings
 from cloud.store.times import micros
+from contract.detections import Detection
 from contract.records import Event, Evidence, Health, Lane, Phase, Reading, SourceHealth, Summary
 from contract.topics import Channel
 from contract.wire import encode_record
@@ -212,8 +213,16 @@ def test_what_else_a_node_says_finds_its_table(settings: CloudSettings, nodes: M
         time=NOW, software="1", sources=(SourceHealth(source="gas-1", kind="sensor", state="ok", title="Hall"),)
     )
     summary = Summary(time=NOW, until=NOW, source="gas-1", quantity="co", count=9, min=0, max=2, mean=1, last=2)
+    seen = Detection("fire", 0.5, (0.0, 0.0, 0.5, 0.5))
     evidence = Evidence(
-        event="e1", sha256=sha, bytes=9, media_type="image/jpeg", role="snapshot", source="cam-1", time=NOW
+        event="e1",
+        sha256=sha,
+        bytes=9,
+        media_type="image/jpeg",
+        role="snapshot",
+        source="cam-1",
+        time=NOW,
+        detections=(seen,),
     )
     with working(settings):
         node.state(online=True)
@@ -228,6 +237,8 @@ def test_what_else_a_node_says_finds_its_table(settings: CloudSettings, nodes: M
     assert rows(settings.database, "SELECT health->>'software' FROM node") == [("1",)]
     assert rows(settings.database, "SELECT count, mean FROM summary") == [(9, 1.0)]
     assert rows(settings.database, "SELECT event, sha256, stored FROM evidence") == [("e1", sha, False)]
+    boxes = rows(settings.database, "SELECT detections FROM evidence")[0][0]
+    assert boxes == [{"label": "fire", "score": 0.5, "box": [0.0, 0.0, 0.5, 0.5], "track": None}]
 
 
 def test_the_feed_tells_what_changed_but_nothing_of_history(settings: CloudSettings, nodes: Make) -> None:

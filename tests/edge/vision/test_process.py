@@ -149,6 +149,7 @@ def test_a_fire_becomes_an_event_a_snapshot_and_a_wish_for_a_clip(rig: Rig):
     assert event.started <= event.time <= (event.detected or 0)
     assert records.index(event) < records.index(evidence)
     assert (evidence.event, evidence.role, evidence.time) == (event.id, "snapshot", event.time)
+    assert evidence.detections == event.detections
     picture = cv2.imread(str(rig.paths.evidence / evidence.sha256))
     assert picture.shape == (240, 320, 3)
     assert np.abs(picture[120, 120].astype(int) - (20, 140, 250)).max() < 20
