@@ -19,9 +19,6 @@ BASE_NOTICE = (
 DRAWN = "drawn by Vedette (vedette.drawn)"
 
 
-NO_PROSE = Prose("", "", ())
-
-
 @dataclass(frozen=True)
 class Portion:
     """A set (a folder of the data folder, or of the work folder where `made`), of it the sources whose names begin with
@@ -42,38 +39,50 @@ class Portion:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that decides a detector. `steps` of `batch` pictures at learning rate `rate`; size in pixels."""
+class Part:
+    """One part of a training: what it sees, and its pace. Sizes in pixels, `rate` is the highest learning rate."""
 
-    name: str
-    labels: tuple[str, ...]
     portions: tuple[Portion, ...]
     steps: int
     rate: float
+    size: tuple[int, int]
+    schedule: int = 0
+    """Steps over which the rate falls, where the part was broken off before; 0 = `steps`."""
     batch: int = 32
-    size: tuple[int, int] = (320, 320)
+    warm_up: int = 100
     mosaics: float = 0.5
+    plain_tail: float = 0.15
     folded: bool = False
     """Without batch norms: they are melted in before the first step."""
-    refined: tuple[Portion, ...] = ()
-    """What a second, gentle part of the training sees, without batch norms; empty where there is none."""
-    refine_steps: int = 0
-    refine_rate: float = 0.0
-    shape: tuple[int, int] | None = None
-    """Another input size, for the second part and for the release."""
-    thresholds: tuple[tuple[str, float], ...] = ()
-    licence: str = "Apache-2.0"
-    prose: Prose = NO_PROSE
+    evenings: float = 0.0
+    seed: int = 1
 
     @property
-    def shipped_size(self) -> tuple[int, int]:
+    def mines(self) -> bool:
+        """Whether it needs the hard negatives of the part before."""
+        return any(portion.folder.startswith("mined") for portion in self.portions)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a detector. Its parts follow each other; the release has the last one's input size."""
+
+    name: str
+    labels: tuple[str, ...]
+    parts: tuple[Part, ...]
+    thresholds: tuple[tuple[str, float], ...]
+    prose: Prose
+    licence: str = "Apache-2.0"
+
+    @property
+    def size(self) -> tuple[int, int]:
         """Input of the release: width and height in pixels."""
-        return self.shape or self.size
+        return self.parts[-1].size
 
     def origin(self, data: Path, work: Path) -> Origin:
         """Data sets with their licences and the number of pictures used, and the notice."""
         counted: dict[str, int] = {}
-        used = {p for portion in (*self.portions, *self.refined) for p in portion.pictures(data, work)}
+        used = {p for part in self.parts for portion in part.portions for p in portion.pictures(data, work)}
         for picture in {p.path.resolve(): p for p in used}.values():
             counted[picture.source] = counted.get(picture.source, 0) + 1
         sets = tuple(
@@ -161,48 +170,79 @@ PEOPLE = (
     Portion("drawn", "drawn", 0.06, made=True),
 )
 
+SQUARE, WIDE, WIDER = (320, 320), (416, 256), (512, 288)
 RECIPES = {
     "fire": Recipe(
         name="fire",
         labels=("fire", "smoke"),
-        portions=(
-            Portion("fire", "cctv", 0.20),
-            Portion("fire", "fire_smoke", 0.37),
-            Portion("fire", "continuous", 0.27),
-            Portion("drawn", "drawn", 0.07, made=True),
-            Portion("person", "", 0.03),
-            Portion("crowd", "shanghaitech-B", 0.02),
-            Portion("plate", "license", 0.04),
+        parts=(
+            Part(
+                portions=(
+                    Portion("fire", "cctv", 0.20),
+                    Portion("fire", "fire_smoke", 0.37),
+                    Portion("fire", "continuous", 0.27),
+                    Portion("drawn", "drawn", 0.07, made=True),
+                    Portion("person", "", 0.03),
+                    Portion("crowd", "shanghaitech-B", 0.02),
+                    Portion("plate", "license", 0.04),
+                ),
+                steps=700,
+                schedule=1250,
+                rate=2e-3,
+                size=SQUARE,
+            ),
+            Part(
+                portions=(
+                    Portion("fire", "cctv", 0.16),
+                    Portion("fire", "fire_smoke", 0.36),
+                    Portion("fire", "continuous", 0.22),
+                    Portion("drawn", "drawn", 0.06, made=True),
+                    Portion("alight", "alight", 0.08, made=True),
+                    Portion("mined/fire", "", 0.06, made=True),
+                    Portion("person", "", 0.02),
+                    Portion("crowd", "", 0.02),
+                    Portion("plate", "license", 0.02),
+                ),
+                steps=330,
+                rate=3e-4,
+                size=WIDER,
+                warm_up=30,
+                mosaics=0.4,
+                plain_tail=0.3,
+                folded=True,
+            ),
+            Part(
+                portions=(
+                    Portion("fire", "cctv", 0.15),
+                    Portion("fire", "fire_smoke", 0.33),
+                    Portion("fire", "continuous", 0.20),
+                    Portion("drawn", "drawn", 0.07, made=True),
+                    Portion("alight", "alight", 0.07, made=True),
+                    Portion("mined/fire", "", 0.10, made=True),
+                    Portion("crowd", "shanghaitech-B", 0.04),
+                    Portion("plate", "license", 0.04),
+                ),
+                steps=170,
+                rate=2.5e-4,
+                size=WIDER,
+                warm_up=20,
+                mosaics=0.3,
+                plain_tail=0.3,
+                folded=True,
+                evenings=0.6,
+                seed=9,
+            ),
         ),
-        # The shipped one: a schedule of 1250 steps, broken off at 700.
-        steps=700,
-        rate=2e-3,
-        refined=(
-            Portion("fire", "cctv", 0.16),
-            Portion("fire", "fire_smoke", 0.36),
-            Portion("fire", "continuous", 0.22),
-            Portion("drawn", "drawn", 0.06, made=True),
-            Portion("alight", "alight", 0.08, made=True),
-            Portion("mined/fire", "", 0.06, made=True),
-            Portion("person", "", 0.02),
-            Portion("crowd", "", 0.02),
-            Portion("plate", "license", 0.02),
-        ),
-        refine_steps=330,
-        refine_rate=3e-4,
-        shape=(512, 288),
         thresholds=(("fire", 0.45), ("smoke", 0.35)),
         prose=FIRE,
     ),
     "person": Recipe(
         name="person",
         labels=("person",),
-        portions=PEOPLE,
-        steps=500,
-        rate=5e-4,
-        mosaics=0.4,
-        folded=True,
-        shape=(416, 256),
+        parts=(
+            Part(PEOPLE, steps=500, rate=5e-4, size=SQUARE, warm_up=30, mosaics=0.4, folded=True),
+            Part(PEOPLE, steps=400, rate=4e-4, size=WIDE, warm_up=30, mosaics=0.4, folded=True),
+        ),
         thresholds=(("person", 0.38),),
         prose=PERSON,
     ),

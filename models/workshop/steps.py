@@ -8,8 +8,8 @@ its own; measuring and releasing run with what a box has.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 
 from contract.manifest import Manifest
 from models.workshop.card import write_card
@@ -78,44 +78,38 @@ def teach_base(data: Path, work: Path, log: Log) -> Path:
 
 
 def train_detector(name: str, data: Path, work: Path, log: Log) -> Path:
-    """Train a detector by its recipe, from `work/base.pt`: `work/<name>.pt`. Goes on from that file if it is there.
+    """Train a detector by its recipe, from `work/base.pt`: `work/<name>.pt`. Goes on from where it was broken off.
 
-    Where the recipe has a second part, the first leaves `work/<name>.first.pt`, and hard negatives are mined between.
-    The drawn sets (`work/drawn`, `work/alight`) must be there.
+    Each part leaves `work/<name>.<n>.pt`; hard negatives are mined where a part wants them. The drawn sets
+    (`work/drawn`, `work/alight`) must be there.
     """
     _need("torch")
     from models.workshop.feed import Share
     from models.workshop.train import Plan, train
 
     how = recipe(name)
-    final = work / f"{name}.pt"
-    first = work / f"{name}.first.pt" if how.refined else final
-    shares = [Share(p.pictures(data, work), p.share) for p in how.portions]
-    plan = Plan(
-        labels=how.labels,
-        size=how.size,
-        steps=how.steps,
-        batch=how.batch,
-        rate=how.rate,
-        mosaics=how.mosaics,
-        folded=how.folded,
-    )
-    train(work / "base.pt", shares, plan, first, log)
-    if how.refined:
-        if not (work / "mined" / name).is_dir() and any(p.folder.startswith("mined") for p in how.refined):
-            mine(name, first, data, work, log)
-        shares = [Share(p.pictures(data, work), p.share) for p in how.refined]
-        plan = replace(
-            plan,
-            size=how.shipped_size,
-            steps=how.refine_steps,
-            rate=how.refine_rate,
-            warm_up=30,
-            mosaics=0.4,
-            plain_tail=0.3,
-            folded=True,
+    before = work / "base.pt"
+    for number, part in enumerate(how.parts, 1):
+        if part.mines and not (work / "mined" / name).is_dir():
+            mine(name, before, data, work, log)
+        shares = [Share(p.pictures(data, work), p.share) for p in part.portions]
+        plan = Plan(
+            labels=how.labels,
+            size=part.size,
+            steps=part.steps,
+            schedule=part.schedule,
+            batch=part.batch,
+            rate=part.rate,
+            warm_up=part.warm_up,
+            mosaics=part.mosaics,
+            plain_tail=part.plain_tail,
+            folded=part.folded,
+            evenings=part.evenings,
+            seed=part.seed,
         )
-        train(first, shares, plan, final, log)
+        before = train(before, shares, plan, work / f"{name}.{number}.pt", log)
+    final = work / f"{name}.pt"
+    copyfile(before, final)
     return final
 
 
@@ -149,7 +143,7 @@ def export_detector(name: str, work: Path, folder: Path) -> Path:
     from models.workshop.export import export
 
     how = recipe(name)
-    return export(work / f"{name}.pt", how.labels, how.shipped_size, folder / f"{name}.onnx-fp32.onnx")
+    return export(work / f"{name}.pt", how.labels, how.size, folder / f"{name}.onnx-fp32.onnx")
 
 
 def quantize_detector(name: str, data: Path, work: Path, folder: Path) -> dict[str, Path]:
@@ -164,9 +158,9 @@ def quantize_detector(name: str, data: Path, work: Path, folder: Path) -> dict[s
 
 
 def calibration(how: Recipe, data: Path, work: Path) -> list[Picture]:
-    """Training pictures, evenly from each portion, as many of each as its share says."""
+    """Training pictures, evenly from each portion of the last part, as many as its share says."""
     chosen: list[Picture] = []
-    for portion in how.portions:
+    for portion in how.parts[-1].portions:
         pictures = portion.pictures(data, work)
         count = max(1, round(CALIBRATION * portion.share))
         chosen += pictures[:: max(1, len(pictures) // count)][:count]
@@ -203,7 +197,7 @@ def release_detector(
         name,
         version,
         how.labels,
-        how.shipped_size,
+        how.size,
         thresholds,
         files,
         samples,

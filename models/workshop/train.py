@@ -35,6 +35,8 @@ class Plan:
     labels: tuple[str, ...]
     size: tuple[int, int] = (320, 320)
     steps: int = 2000
+    schedule: int = 0
+    """Steps over which the rate falls; 0 = `steps`."""
     batch: int = 32
     rate: float = 1e-3
     decay: float = 0.02
@@ -53,7 +55,7 @@ def pace(step: int, plan: Plan) -> float:
     """Learning rate of a step: a short ramp, then half a cosine down to 2 %."""
     if step < plan.warm_up:
         return plan.rate * (step + 1) / plan.warm_up
-    share = (step - plan.warm_up) / max(1, plan.steps - plan.warm_up)
+    share = (step - plan.warm_up) / max(1, (plan.schedule or plan.steps) - plan.warm_up)
     return plan.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
 
 

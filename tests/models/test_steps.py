@@ -37,10 +37,10 @@ def test_missing_weights_and_unknown_detectors_are_named(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_shares_are_shares_and_every_label_has_a_threshold(name: str) -> None:
     how = recipe(name)
-    for portions in (how.portions, how.refined):
-        assert not portions or sum(p.share for p in portions) == pytest.approx(1.0)
+    for part in how.parts:
+        assert sum(p.share for p in part.portions) == pytest.approx(1.0)
+        assert 0.04 <= sum(p.share for p in part.portions if p.source == "drawn") <= 0.08
     assert set(dict(how.thresholds)) == set(how.labels)
-    assert 0.04 <= sum(p.share for p in how.portions if p.source == "drawn") <= 0.08
 
 
 def test_a_licence_is_stated_for_every_source() -> None:
