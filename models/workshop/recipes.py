@@ -22,17 +22,22 @@ DRAWN = "drawn by Vedette (vedette.drawn)"
 @dataclass(frozen=True)
 class Portion:
     """A set (a folder of the data folder, or of the work folder where `made`), of it the sources whose names begin with
-    `source`, and the share of the training that they get."""
+    `source`, without the pictures that show a label of `free_of`; and the share of the training that they get."""
 
     folder: str
     source: str
     share: float
     made: bool = False
+    free_of: tuple[str, ...] = ()
 
     def pictures(self, data: Path, work: Path) -> tuple[Picture, ...]:
         """The training pictures. Raises `FileNotFoundError` without the set, `ValueError` when it is empty."""
         folder = (work if self.made else data) / self.folder
-        found = tuple(p for p in read_set(folder, "train") if p.source.startswith(self.source))
+        found = tuple(
+            p
+            for p in read_set(folder, "train")
+            if p.source.startswith(self.source) and not any(t.label in self.free_of for t in p.truths)
+        )
         if not found:
             raise ValueError(f"{folder}: no training picture of source '{self.source}'")
         return found
@@ -135,9 +140,10 @@ FIRE = Prose(
     ),
     limits=(
         "Only 13 validation and 36 test pictures come from surveillance cameras; the rest are photographs.",
-        "Small flames (under about 12 pixels of the 320-pixel input) are often missed.",
-        "Thin smoke is often missed; clouds, haze and grey walls can look like smoke. Smoke alone is weak evidence.",
-        "Low sun on dry grass, red lanterns and red cloth come close to the fire threshold.",
+        "Small flames score low: in most single frames of the burning doll's house they stay under the threshold.",
+        "On the few surveillance pictures with a labelled flame (18 boxes in test) it finds none: they are tiny.",
+        "Smoke is found badly, and plain grey walls can look like it. Smoke alone is weak evidence.",
+        "Dry grass in low sun, red cloth and lamp shades come close to the fire threshold.",
         "Drawn scenes were in training (other seeds): how well it sees drawn fires says nothing about real ones.",
     ),
 )
@@ -211,29 +217,29 @@ RECIPES = {
                 plain_tail=0.3,
                 folded=True,
             ),
+            # Lamps and evening light: scenes without a fire, far more often than before.
             Part(
                 portions=(
-                    Portion("fire", "cctv", 0.15),
-                    Portion("fire", "fire_smoke", 0.33),
-                    Portion("fire", "continuous", 0.20),
-                    Portion("drawn", "drawn", 0.07, made=True),
-                    Portion("alight", "alight", 0.07, made=True),
-                    Portion("mined/fire", "", 0.10, made=True),
-                    Portion("crowd", "shanghaitech-B", 0.04),
-                    Portion("plate", "license", 0.04),
+                    Portion("fire", "cctv", 0.13),
+                    Portion("fire", "fire_smoke", 0.36),
+                    Portion("fire", "continuous", 0.22),
+                    Portion("drawn", "drawn", 0.06, made=True),
+                    Portion("drawn", "drawn", 0.10, made=True, free_of=("fire", "smoke")),
+                    Portion("alight", "alight", 0.08, made=True),
+                    Portion("mined/fire", "", 0.05, made=True),
                 ),
-                steps=170,
-                rate=2.5e-4,
+                steps=130,
+                rate=3e-4,
                 size=WIDER,
                 warm_up=20,
-                mosaics=0.3,
-                plain_tail=0.3,
+                mosaics=0.2,
+                plain_tail=0.4,
                 folded=True,
-                evenings=0.6,
-                seed=9,
+                evenings=0.5,
+                seed=11,
             ),
         ),
-        thresholds=(("fire", 0.45), ("smoke", 0.35)),
+        thresholds=(("fire", 0.47), ("smoke", 0.5)),
         prose=FIRE,
     ),
     "person": Recipe(

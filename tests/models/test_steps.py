@@ -39,7 +39,7 @@ def test_shares_are_shares_and_every_label_has_a_threshold(name: str) -> None:
     how = recipe(name)
     for part in how.parts:
         assert sum(p.share for p in part.portions) == pytest.approx(1.0)
-        assert 0.04 <= sum(p.share for p in part.portions if p.source == "drawn") <= 0.08
+        assert 0.04 <= sum(p.share for p in part.portions if p.source == "drawn" and not p.free_of) <= 0.08
     assert set(dict(how.thresholds)) == set(how.labels)
 
 

@@ -94,9 +94,9 @@ def room(rng: np.random.Generator, width: int, height: int) -> Backdrop:
         shade = np.array(
             [[x - h / 30, y], [x + h / 30, y], [x + h / 20, y + h / 14], [x - h / 20, y + h / 14]], np.int32
         )
-        cv2.fillPoly(canvas, [shade], (0.45, 0.78, 1.0), cv2.LINE_AA)
+        cv2.fillPoly(canvas, [shade], (0.74, 0.86, 0.93), cv2.LINE_AA)
         cv2.line(canvas, (int(x), int(y + h / 14)), (int(x), base), (0.1, 0.1, 0.1), h // 120)
-        lamps.append(Lamp(x, y + h / 28, h * 0.12, (0.35, 0.68, 1.0), 0.6))
+        lamps.append(Lamp(x, y + h / 28, h * 0.12, (0.66, 0.84, 0.96), 0.4))
     return finish(rng, canvas, lamps, ((base + (h - base) * 0.2, base + (h - base) * 0.8),), ambient, width, height)
 
 
