@@ -144,6 +144,7 @@ FIRE = Prose(
         "On the few surveillance pictures with a labelled flame (18 boxes in test) it finds none: they are tiny.",
         "Smoke is found badly, and plain grey walls can look like it. Smoke alone is weak evidence.",
         "Dry grass in low sun, red cloth and lamp shades come close to the fire threshold.",
+        "The clips were looked at while the training was shaped, and when its last part was chosen: they flatter it.",
         "Drawn scenes were in training (other seeds): how well it sees drawn fires says nothing about real ones.",
     ),
 )
