@@ -141,10 +141,15 @@ def data(work: Work, data: Annotated[Path | None, typer.Option(help="Folder with
     """Draw pictures, and let a teacher label people where nobody has; into the work folder."""
     from models.workshop import steps
     from models.workshop.data import data_folder
-    from vedette.drawn.pictures import write_pictures
+    from vedette.drawn.pictures import write_alight, write_pictures
 
-    write_pictures(work / "drawn")
-    _step(lambda: steps.prepare(data_folder(data), work, _say))
+    def make() -> None:
+        folder = data_folder(data)
+        write_pictures(work / "drawn")
+        write_alight(work / "alight", folder)
+        steps.prepare(folder, work, _say)
+
+    _step(make)
 
 
 @app.command()
@@ -188,6 +193,29 @@ def quantize(
     made = _step(lambda: steps.quantize_detector(name, data_folder(data), work, to))
     for target, path in made.items():
         typer.echo(f"{target:14} {path}")
+
+
+@app.command()
+def card(
+    name: Name,
+    version: Annotated[str, typer.Argument(help="Of the release, such as 1.2.0.")],
+    work: Work,
+    to: To,
+    data: Annotated[Path | None, typer.Option(help="Folder with the image sets.")] = None,
+) -> None:
+    """Measure the artefacts of a release, and write its golden samples, its manifest and its card."""
+    from datetime import UTC, datetime
+
+    from models.workshop import steps
+    from models.workshop.data import data_folder
+    from vedette.drawn.golden import golden_pictures
+
+    def make() -> object:
+        today = datetime.now(UTC).date().isoformat()
+        return steps.release_detector(name, version, data_folder(data), work, to, golden_pictures(name), today)
+
+    _step(make)
+    typer.echo(str(to / "card.md"))
 
 
 def _step(do: Callable[[], Any]) -> Any:
