@@ -26,9 +26,9 @@ def flame(x: float = 0.4, score: float = 0.7, size: float = 0.1, label: str = "f
 class Watch:
     """An analyzer that is shown frames, five a second unless told otherwise."""
 
-    def __init__(self, opened=None, activity: float = 8.0) -> None:
+    def __init__(self, opened=None, activity: float = 8.0, label: str = "fire") -> None:
         self.activity = activity
-        self.analyzer = FireAnalyzer("yard", "fire", names(), opened)
+        self.analyzer = FireAnalyzer("yard", label, names(), opened)
         self.now = 0.0
         self.shake = random.Random(1)
 
@@ -163,6 +163,14 @@ def test_a_clock_that_is_set_back_neither_opens_nor_ends_anything():
 def test_smoke_is_another_event():
     watch = Watch()
     assert watch.flicker(5, flame(label="smoke")) == []
+
+
+def test_a_wall_in_changing_light_is_no_smoke_and_a_plume_is():
+    wall = flame(label="smoke", size=0.3)
+    watch = Watch(label="smoke")
+    assert watch.show(20, wall) == []
+    opened, *_ = watch.flicker(20, flame(label="smoke"))
+    assert (opened.kind, opened.phase) == ("smoke", Phase.OPEN)
 
 
 box = st.tuples(st.floats(0, 0.9), st.floats(0, 0.9), st.floats(0.01, 0.5), st.floats(0.01, 0.5)).map(
