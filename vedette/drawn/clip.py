@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,17 +28,21 @@ def write_clip(path: Path, kind: Kind, seconds: float = 30.0, fps: int = 10, see
     """
     if fps < 1 or round(seconds * fps) < 1:
         raise ValueError(f"a clip of {seconds} s at {fps} frames a second has no frame")
+    return write_frames(path, frames(kind, seconds, fps, seed), fps)
+
+
+def write_frames(path: Path, pictures: Iterable[NDArray[np.uint8]], fps: int) -> Path:
+    """Write pictures (HxWx3 BGR, all of one size, at least one) as `write_clip` does. Raises `OSError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        scene = Scene(kind, seed)
         stream = container.add_stream("libx264", rate=fps)
-        stream.width, stream.height = scene.width, scene.height
         stream.pix_fmt = "yuv420p"
         stream.time_base = Fraction(1, fps)
         stream.options = {"crf": "23", "preset": "veryfast", "g": str(fps), "keyint_min": str(fps), "bf": "0"}
-        for n in range(round(seconds * fps)):
-            image = scene.frame(n / fps).image
+        for n, image in enumerate(pictures):
+            if n == 0:
+                stream.height, stream.width = image.shape[:2]
             frame = av.VideoFrame.from_ndarray(image, format="bgr24")
             frame.pts, frame.time_base = n, Fraction(1, fps)
             container.mux(stream.encode(frame))
