@@ -14,7 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from contract.detections import Detection, iou
+from contract.detections import Detection
+from contract.golden import difference
 from contract.manifest import Golden, Manifest
 from models.workshop.data import Image
 
@@ -58,8 +59,7 @@ def check_golden(manifest: Manifest, folder: Path, detect: Detect) -> list[Probl
     """What is wrong: a sample that is missing or altered, an expected thing not found, or something found surely that
     is not there. An empty list means that the model may run.
 
-    `detect` must apply the manifest's thresholds. An expected thing is found when a detection of its label overlaps by
-    the manifest's IoU tolerance and scores within its score tolerance.
+    `detect` must apply the manifest's thresholds. What counts as found is the box's own rule, `contract.golden`.
     """
     problems = []
     for sample in manifest.golden:
@@ -74,30 +74,11 @@ def check_golden(manifest: Manifest, folder: Path, detect: Detect) -> list[Probl
         if image is None:
             problems.append(Problem(sample.file, f"{path} cannot be decoded"))
             continue
-        problems += [
-            Problem(sample.file, text) for text in compare(manifest, sample, detect(np.asarray(image, np.uint8)))
-        ]
+        found = detect(np.asarray(image, np.uint8))
+        fault = difference(sample.expected, found, manifest.thresholds, manifest.golden_tolerance)
+        if fault:
+            problems.append(Problem(sample.file, fault))
     return problems
-
-
-def compare(manifest: Manifest, sample: Golden, found: Sequence[Detection]) -> list[str]:
-    """Where a result leaves a sample's expectation."""
-    tolerance = manifest.golden_tolerance
-    texts, left = [], list(found)
-    for want in sample.expected:
-        near = [d for d in left if d.label == want.label and iou(d.box, want.box) >= tolerance.iou]
-        if not near:
-            texts.append(f"{want.label} at {want.box} was not found")
-            continue
-        best = min(near, key=lambda d: abs(d.score - want.score))
-        left.remove(best)
-        if abs(best.score - want.score) > tolerance.score:
-            texts.append(
-                f"{want.label} at {want.box} scores {best.score:.3f}, not {want.score:.3f} within {tolerance.score:g}"
-            )
-    # A detection near its threshold may or may not appear; one that is this sure must be expected.
-    sure = [d for d in left if d.score >= manifest.thresholds[d.label] + COUNTED + tolerance.score]
-    return texts + [f"{d.label} at {d.box} with score {d.score:.3f} is not there" for d in sure]
 
 
 def sha256(path: Path) -> str:
