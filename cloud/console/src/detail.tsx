@@ -6,6 +6,9 @@ import { isActive, type Detection, type EvidenceFile, type Step, type Warning } 
 import { Chart } from "./sources";
 import { pick, say } from "./texts";
 
+/** Height of the caption under a picture, as in the style sheet: boxes are placed in what is above it. */
+const CAPTION = "1.75rem";
+
 /** The surest detection of each label: it carries the words, the others their box alone. */
 function surest(detections: Detection[]): Detection[] {
   const best = new Map<string, Detection>();
@@ -26,7 +29,7 @@ function Picture({ file, warning }: { file: EvidenceFile; warning: Warning }) {
         })}
       </svg>
       {surest(file.detections).map((detection, index) => (
-        <span key={index} class={`label ${detection.label}`} style={{ left: `${detection.box[0] * 100}%`, top: `${detection.box[1] * 100}%` }}>
+        <span key={index} class={`label ${detection.label}`} style={{ left: `${detection.box[0] * 100}%`, top: `calc((100% - ${CAPTION}) * ${detection.box[1]})` }}>
           {detection.label} {(detection.score * 100).toFixed(0)} %
         </span>
       ))}
