@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.vedette.conftest import System, start_system
+from tests.vedette.conftest import System, drawn_clips, start_system
 from tests.vedette.test_up import warning_of
+from vedette.demo.data import data_folder
+from vedette.demo.site import cameras, has_clips
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -90,7 +92,9 @@ def test_page_speaks_chinese(system: System, page: Page) -> None:
 
 @pytest.mark.slow  # a system of its own: the page is open before anything burns
 def test_warning_arrives_live_and_a_lost_server_is_told(tmp_path: Path, page: Page) -> None:
-    system = start_system(tmp_path)
+    data = data_folder()
+    visitors = cameras(data, Path() if has_clips(data) else drawn_clips())[0].url
+    system = start_system(tmp_path, "--camera", visitors)
     try:
         page.goto(system.url)
         fire = page.locator('[data-testid=warning][data-kind="fire"]').first
@@ -98,6 +102,7 @@ def test_warning_arrives_live_and_a_lost_server_is_told(tmp_path: Path, page: Pa
         fire.click()
         picture_is_there(page)
         expect(page.locator('[data-testid=warning][data-kind="gas"]').first).to_be_visible(timeout=60_000)
+        expect(page.get_by_test_id("source").filter(has_text="Camera 1")).to_be_visible()
         system.stop()
         expect(page.get_by_role("alert")).to_contain_text("CONNECTION LOST", timeout=15_000)
     finally:
