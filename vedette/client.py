@@ -66,6 +66,12 @@ class Client:
         raise ClientError(f"{self._address}{path}: {_reason(answer)}")
 
 
+def fetch(server: str | None, data: Path, path: str, **query: str | int | None) -> Any:
+    """One answer of the server that ``find_server`` finds. Raises ``ClientError``."""
+    with Client(find_server(server, data)) as client:
+        return client.get(path, **query)
+
+
 def live(address: str) -> Iterator[dict[str, Any]]:
     """The messages of the live feed, until the connection ends.
 

@@ -38,7 +38,6 @@ class Said:
     partition: int
     seq: int
     number: int
-    arrived: Micros
     signal: Signal
 
 
@@ -75,7 +74,7 @@ class Follower:
         self._stored_at = self._stored_at or line.arrived
         if seq <= self._said_to:
             return []
-        return [Said(self.partition, seq, number, line.arrived, signal) for number, signal in enumerate(signals)]
+        return [Said(self.partition, seq, number, signal) for number, signal in enumerate(signals)]
 
     def wants_snapshot(self, now: Micros) -> bool:
         """Whether enough has happened since the last one."""

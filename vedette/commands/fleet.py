@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vedette.client import Client, find_server
+from vedette.client import Client, fetch, find_server
 from vedette.commands.options import HOME, Data, Json, Server, print_json, print_table
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ class FleetError(RuntimeError):
 @app.command()
 def nodes(json: Json = False, server: Server = None, data_dir: Data = HOME) -> None:
     """List the boxes with the releases they run."""
-    with Client(find_server(server, data_dir)) as client:
-        found = client.get("/nodes")
+    found = fetch(server, data_dir, "/nodes")
     if json:
         print_json(found)
         return
@@ -49,8 +48,7 @@ def nodes(json: Json = False, server: Server = None, data_dir: Data = HOME) -> N
 @app.command()
 def releases(json: Json = False, server: Server = None, data_dir: Data = HOME) -> None:
     """List the published releases."""
-    with Client(find_server(server, data_dir)) as client:
-        found = client.get("/releases")
+    found = fetch(server, data_dir, "/releases")
     if json:
         print_json(found)
         return
@@ -64,8 +62,7 @@ def releases(json: Json = False, server: Server = None, data_dir: Data = HOME) -
 @app.command()
 def assignments(json: Json = False, server: Server = None, data_dir: Data = HOME) -> None:
     """List which box shall run which release."""
-    with Client(find_server(server, data_dir)) as client:
-        found = client.get("/assignments")
+    found = fetch(server, data_dir, "/assignments")
     if json:
         print_json(found)
         return

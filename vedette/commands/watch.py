@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vedette.client import Client, find_server, live
+from vedette.client import Client, fetch, find_server, live
 from vedette.commands.options import HOME, Data, Json, Limit, Server, print_json, print_table
 
 warnings = typer.Typer(help="Live and past warnings, with the reasons for each.", no_args_is_help=True)
@@ -20,8 +20,7 @@ def list_warnings(
     data_dir: Data = HOME,
 ) -> None:
     """List warnings, the newest first."""
-    with Client(find_server(server, data_dir)) as client:
-        found = client.get("/warnings", state=state, kind=kind, limit=limit)
+    found = fetch(server, data_dir, "/warnings", state=state, kind=kind, limit=limit)
     if json:
         print_json(found)
         return
@@ -81,8 +80,7 @@ def events(
     data_dir: Data = HOME,
 ) -> None:
     """List what analyzers say happened, the newest first."""
-    with Client(find_server(server, data_dir)) as client:
-        found = client.get("/events", kind=kind, limit=limit)
+    found = fetch(server, data_dir, "/events", kind=kind, limit=limit)
     if json:
         print_json(found)
         return
@@ -102,13 +100,12 @@ def readings(
     data_dir: Data = HOME,
 ) -> None:
     """Show the last reading of every series, or the history of one source."""
-    with Client(find_server(server, data_dir)) as client:
-        if source is None:
-            found = client.get("/readings/latest")
-            found = [r for r in found if quantity is None or r["quantity"] == quantity][:limit]
-        else:
-            site, node, name = _split_source(source)
-            found = client.get("/readings", site=site, node=node, source=name, quantity=quantity, limit=limit)
+    if source is None:
+        latest = fetch(server, data_dir, "/readings/latest")
+        found = [r for r in latest if quantity is None or r["quantity"] == quantity][:limit]
+    else:
+        site, node, name = _split_source(source)
+        found = fetch(server, data_dir, "/readings", site=site, node=node, source=name, quantity=quantity, limit=limit)
     if json:
         print_json(found)
         return
@@ -121,9 +118,8 @@ def readings(
 
 def status(json: Json = False, server: Server = None, data_dir: Data = HOME) -> None:
     """Show how the whole is: every node, source, model and part."""
-    with Client(find_server(server, data_dir)) as client:
-        found = client.get("/status")
-        nodes = client.get("/nodes")
+    found = fetch(server, data_dir, "/status")
+    nodes = fetch(server, data_dir, "/nodes")
     if json:
         print_json({**found, "nodes": nodes})
         return
