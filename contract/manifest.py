@@ -1,7 +1,8 @@
 """What a model release says of itself: its artefacts, its input, its thresholds, its golden samples, its licence."""
 
+from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -10,6 +11,9 @@ from contract.detections import Detection
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", max_length=200)]
 
+LONGEST: Final = 32
+"""Strides of the longest side of an input that fits its picture: a picture of one row stays a picture."""
+
 
 class ManifestError(ValueError):
     """A manifest that cannot be used; the text names the field."""
@@ -17,7 +21,12 @@ class ManifestError(ValueError):
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
     """The input tensor ``[1, 3, height, width]``. A pixel becomes ``(pixel - mean) * scale``; a picture is scaled to
-    fit and centred on grey ``letterbox``."""
+    fit and centred on grey ``letterbox``.
+
+    With ``shape`` ``"fit"`` the graph takes any sides that are multiples of ``stride``. ``fit`` gives those for a
+    picture, so that a square or an upright camera does not spend half of its pixels on grey. ``width`` and ``height``
+    are then for hardware that needs one shape, and their product is the most pixels that a picture may cost.
+    """
 
     name: str = "images"
     width: int
@@ -28,6 +37,24 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     letterbox: int = 114
+    shape: str = "fixed"
+    stride: int = 32
+
+    def fit(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the input for a picture of ``width`` x ``height`` pixels."""
+        return fit(self, width, height) if self.shape == "fit" else (self.width, self.height)
+
+
+@lru_cache(maxsize=64)
+def fit(spec: Input, width: int, height: int) -> tuple[int, int]:
+    """The sides, multiples of ``spec.stride`` and within its pixels, in which a picture becomes largest.
+
+    Of sides that serve as well the smaller ones. None is longer than ``LONGEST`` strides.
+    """
+    most = spec.width * spec.height // spec.stride**2
+    sides = ((c, r) for c in range(1, LONGEST + 1) for r in range(1, LONGEST + 1) if c * r <= most)
+    columns, rows = max(sides, key=lambda s: (min(s[0] / width, s[1] / height), -s[0] * s[1]))
+    return columns * spec.stride, rows * spec.stride
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +149,13 @@ def decode_manifest(raw: bytes) -> Manifest:
     for label in manifest.labels:
         if not 0.0 < manifest.thresholds.get(label, -1.0) < 1.0:
             raise ManifestError(f"manifest of {manifest.name}: label {label!r} has no threshold between 0 and 1")
+    spec = manifest.input
+    if spec.shape not in ("fixed", "fit"):
+        raise ManifestError(f"manifest of {manifest.name}: input.shape {spec.shape!r} is neither 'fixed' nor 'fit'")
+    if spec.stride < 1 or min(spec.width, spec.height) < spec.stride:
+        raise ManifestError(
+            f"manifest of {manifest.name}: input {spec.width}x{spec.height} is smaller than its stride {spec.stride}"
+        )
     if not manifest.artefacts:
         raise ManifestError(f"manifest of {manifest.name} lists no artefact")
     if len(manifest.golden) < 1:

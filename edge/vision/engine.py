@@ -18,7 +18,7 @@ from contract.detections import Detection
 from contract.manifest import Artefact, Input, Manifest, ManifestError, decode_manifest
 from contract.records import ModelRef
 from edge.vision.deadline import Deadline
-from edge.vision.letterbox import Letterbox, Placement
+from edge.vision.letterbox import Canvas, Letterbox, Placement
 from edge.vision.picture import Bgr, PictureError, to_bgr
 
 FALLBACK: Final = "onnx-fp32"
@@ -142,8 +142,7 @@ class OnnxEngine:
         _check_tensors(self._path, self._session, manifest)
         self._letterbox = Letterbox(manifest.input)
         self._output = manifest.output.name
-        # Not a copy: the session reads the letterbox's own memory.
-        self._inputs = {manifest.input.name: ort.OrtValue.ortvalue_from_numpy(self._letterbox.tensor)}
+        self._input = manifest.input.name
         self._deadline = Deadline(limit_s)
 
     @property
@@ -159,10 +158,10 @@ class OnnxEngine:
     def detect(self, image: Bgr, slack: float = 1.0) -> list[Detection]:
         """See ``Engine.detect``."""
         try:
-            spot = self._letterbox.put(to_bgr(image))
+            canvas, spot = self._letterbox.put(to_bgr(image))
         except PictureError as error:
             raise EngineError(f"model {self._model.name}: {error}") from error
-        return self._read(self._run(), spot, slack)
+        return self._read(self._run(canvas), spot, slack)
 
     def warm_up(self) -> None:
         """See ``Engine.warm_up``."""
@@ -172,13 +171,15 @@ class OnnxEngine:
         """See ``Engine.close``; the session's memory goes with the last reference to it."""
         self._deadline.close()
 
-    def _run(self) -> NDArray[np.float32]:
+    def _run(self, canvas: Canvas) -> NDArray[np.float32]:
+        # Not a copy: the session reads the canvas's own memory.
+        inputs = {self._input: ort.OrtValue.ortvalue_from_numpy(canvas.tensor)}
         options = ort.RunOptions()
         self._deadline.begin(options)
         outputs: list[Any] = []
         problem: Exception | None = None
         try:
-            outputs = self._session.run_with_ort_values([self._output], self._inputs, options)
+            outputs = self._session.run_with_ort_values([self._output], inputs, options)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no common class
             problem = error
         if self._deadline.end():
@@ -251,7 +252,12 @@ def _open_session(path: Path, raw: bytes, threads: int) -> Any:
 
 def _check_tensors(path: Path, session: Any, manifest: Manifest) -> None:
     spec = manifest.input
-    _check_tensor(path, "input", session.get_inputs(), spec.name, _TENSORS[spec.dtype], (1, 3, spec.height, spec.width))
+    fixed = (1, 3, spec.height, spec.width)
+    _check_tensor(path, "input", session.get_inputs(), spec.name, _TENSORS[spec.dtype], fixed)
+    if spec.shape == "fit" and any(isinstance(side, int) for side in session.get_inputs()[0].shape[2:]):
+        raise EngineError(
+            f"{path} takes {session.get_inputs()[0].shape} alone, its manifest says that it takes any shape"
+        )
     if len(session.get_inputs()) > 1:
         raise EngineError(f"{path} has {len(session.get_inputs())} inputs; needed is {spec.name!r} alone")
     _check_tensor(path, "output", session.get_outputs(), manifest.output.name, "tensor(float)", (None, 6))

@@ -1,7 +1,8 @@
 """From a camera's picture to a detector's input tensor, and from the detector's boxes back to the picture."""
 
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from contract.manifest import Input
 from edge.vision.picture import Bgr
+
+KEPT: Final = 8
+"""Shapes of pictures whose tensors are kept."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +40,39 @@ def place(width: int, height: int, input_width: int, input_height: int) -> Place
 
 
 class Letterbox:
-    """Writes pictures into one input tensor that is allocated once.
+    """Writes pictures into input tensors that are allocated once, one for each shape of picture (see ``Input.fit``).
 
-    ``tensor`` is ``[1, 3, H, W]`` of the manifest's type; a session may be bound to its memory. A pixel becomes
+    A tensor is ``[1, 3, H, W]`` of the manifest's type; a session may be bound to its memory. A pixel becomes
     ``(pixel - mean) * scale`` per channel; around the picture lies the manifest's grey.
     """
 
     def __init__(self, spec: Input) -> None:
         self._spec = spec
-        self._pixels = np.empty((3, spec.height, spec.width), np.uint8)
-        self._scaled = np.empty((spec.height, spec.width, 3), np.uint8)
+        self._canvases: OrderedDict[tuple[int, int], Canvas] = OrderedDict()
+
+    def put(self, picture: Bgr) -> tuple["Canvas", Placement]:
+        """The canvas that now holds the picture (``[h, w, 3]`` uint8 BGR, see ``to_bgr``), and where it lies there."""
+        sides = self._spec.fit(picture.shape[1], picture.shape[0])
+        if sides not in self._canvases:
+            # Cameras have few shapes; pictures from anywhere could have many.
+            if len(self._canvases) == KEPT:
+                self._canvases.popitem(last=False)
+            self._canvases[sides] = Canvas(self._spec, *sides)
+        self._canvases.move_to_end(sides)
+        canvas = self._canvases[sides]
+        return canvas, canvas.put(picture)
+
+
+class Canvas:
+    """One input tensor, ``[1, 3, height, width]``."""
+
+    def __init__(self, spec: Input, width: int, height: int) -> None:
+        self._spec, self._width, self._height = spec, width, height
+        self._pixels = np.empty((3, height, width), np.uint8)
+        self._scaled = np.empty((height, width, 3), np.uint8)
         self._plain = spec.dtype == "uint8"
         self.tensor: NDArray[Any] = (
-            self._pixels[None] if self._plain else np.empty((1, 3, spec.height, spec.width), np.dtype(spec.dtype))
+            self._pixels[None] if self._plain else np.empty((1, 3, height, width), np.dtype(spec.dtype))
         )
         planes = [self._pixels[2], self._pixels[1], self._pixels[0]]
         self._planes = planes if spec.colour == "rgb" else planes[::-1]
@@ -57,8 +81,8 @@ class Letterbox:
         self._placed: Placement | None = None
 
     def put(self, picture: Bgr) -> Placement:
-        """Fill ``tensor`` with the picture (``[h, w, 3]`` uint8 BGR, see ``to_bgr``); returns where it lies."""
-        spot = place(picture.shape[1], picture.shape[0], self._spec.width, self._spec.height)
+        """Fill ``tensor`` with the picture; returns where it lies."""
+        spot = place(picture.shape[1], picture.shape[0], self._width, self._height)
         if spot != self._placed:
             # Cameras of one size leave the grey as it is; only another shape of picture has to draw it anew.
             self._pixels.fill(self._spec.letterbox)

@@ -1,8 +1,9 @@
 """From a checkpoint to an ONNX file that needs nothing else: pixels in, detections out.
 
-In: `images` uint8 `[1, 3, H, W]`, RGB from 0 to 255, letterboxed. Out: `detections` float32 `[N, 6]`: x1, y1, x2, y2 in
-pixels of that input, score, index of the label; doubles are suppressed a class at a time, N may be 0. The cut at
-`FLOOR` is only there to keep the suppression small: thresholds act later, in the box.
+In: `images` uint8 `[1, 3, H, W]`, RGB from 0 to 255, letterboxed, sides multiples of 32. Out: `detections` float32
+`[N, 6]`: x1, y1, x2, y2 in pixels of that input, score, index of the label; doubles are suppressed a class at a time, N
+may be 0, and a box may reach out of the picture. The cut at `FLOOR` is only there to keep the suppression small:
+thresholds act later, in the box.
 """
 
 # mypy: disable-error-code="misc"
@@ -43,7 +44,7 @@ def load_net(checkpoint: Path, classes: int) -> Detector:
 
 
 def export(checkpoint: Path, labels: tuple[str, ...], size: tuple[int, int], path: Path) -> Path:
-    """Write the FP32 ONNX file of a checkpoint; `size` is (width, height). Returns `path`."""
+    """Write the FP32 ONNX file of a checkpoint, traced at `size` (width, height), for any shape. Returns `path`."""
     width, height = size
     core = _Core(load_net(checkpoint, len(labels))).eval()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,16 +55,17 @@ def export(checkpoint: Path, labels: tuple[str, ...], size: tuple[int, int], pat
         input_names=["pixels"],
         output_names=[HEAD_SCORES, HEAD_BOXES],
         opset_version=OPSET,
+        dynamic_axes={"pixels": {2: "height", 3: "width"}, HEAD_SCORES: {2: "cells"}, HEAD_BOXES: {1: "cells"}},
         dynamo=False,
     )
     model = onnx.load(str(path))
-    surround(model, width, height)
+    surround(model)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
     return path
 
 
-def surround(model: onnx.ModelProto, width: int, height: int) -> None:
+def surround(model: onnx.ModelProto) -> None:
     """Add the cast and scale before the network, and the suppression of doubles behind it, in place."""
     graph = model.graph
     constants: dict[str, NDArray[np.generic]] = {
@@ -75,8 +77,6 @@ def surround(model: onnx.ModelProto, width: int, height: int) -> None:
         "post_last": np.array([2], np.int64),
         "post_two": np.array([1], np.int64),
         "post_axis0": np.array([0], np.int64),
-        "post_low": np.array(0, np.float32),
-        "post_high": np.array([[width, height, width, height]], np.float32),
     }
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     before = [
@@ -97,9 +97,7 @@ def surround(model: onnx.ModelProto, width: int, height: int) -> None:
         helper.make_node("GatherND", ["post_scores", "post_where"], ["post_score"], name="post_score"),
         helper.make_node("Unsqueeze", ["post_score", "post_two"], ["post_score_column"], name="post_score_column"),
         helper.make_node("Gather", ["post_kept", "post_last"], ["post_cell"], name="post_cell", axis=1),
-        helper.make_node("GatherND", ["post_boxes", "post_cell"], ["post_box_rough"], name="post_box"),
-        helper.make_node("Max", ["post_box_rough", "post_low"], ["post_box_low"], name="post_low"),
-        helper.make_node("Min", ["post_box_low", "post_high"], ["post_box"], name="post_high"),
+        helper.make_node("GatherND", ["post_boxes", "post_cell"], ["post_box"], name="post_box"),
         helper.make_node("Gather", ["post_kept", "post_two"], ["post_class_int"], name="post_class", axis=1),
         helper.make_node("Cast", ["post_class_int"], ["post_class"], name="post_class_float", to=TensorProto.FLOAT),
         helper.make_node(
@@ -110,7 +108,7 @@ def surround(model: onnx.ModelProto, width: int, height: int) -> None:
     del graph.node[:]
     graph.node.extend(nodes)
     del graph.input[:]
-    graph.input.append(helper.make_tensor_value_info("images", TensorProto.UINT8, [1, 3, height, width]))
+    graph.input.append(helper.make_tensor_value_info("images", TensorProto.UINT8, [1, 3, "height", "width"]))
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info("detections", TensorProto.FLOAT, [None, 6]))
     graph.name = "vedette-detector"

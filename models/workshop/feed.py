@@ -17,9 +17,9 @@ from models.workshop.augment import Sample, evening, mosaic, place, weather
 from models.workshop.data import Picture
 from models.workshop.loss import Batch
 
-LONGEST = 448  # pixels; larger pictures are kept at this longest side
+LONGEST = 640  # pixels; larger pictures are kept at this longest side
 QUEUE = 6  # batches made ahead
-SCALES = (0.35, 1.25)  # against the letterboxed size; cameras see from further away than photographers
+SCALES = (0.4, 1.4)  # against the letterboxed size; cameras see from further away than photographers
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,10 @@ class Share:
 
 
 def load(picture: Picture, labels: Sequence[str]) -> Sample:
-    """A picture as a training sample; labels that the detector does not know are background."""
+    """A picture as a training sample; labels that the detector does not know are background.
+
+    A box labelled `person?` says that a teacher was unsure: there is neither a person nor none.
+    """
     image = picture.read()
     h, w = image.shape[:2]
     # Boxes are in the pixels that the label file states, which for shrunken sets need not be the file's own.
@@ -41,13 +44,14 @@ def load(picture: Picture, labels: Sequence[str]) -> Sample:
         image = np.asarray(
             cv2.resize(image, (round(w * shrink), round(h * shrink)), interpolation=cv2.INTER_AREA), np.uint8
         )
-    known = [t for t in picture.truths if t.label in labels]
+    numbers = {name: n for n, name in enumerate(labels)} | {f"{name}?": -2 - n for n, name in enumerate(labels)}
+    known = [t for t in picture.truths if t.label in numbers]
     boxes = np.array([t.box for t in known], np.float32).reshape(-1, 4)
     boxes *= np.array([sx, sy, sx, sy], np.float32) * np.float32(shrink)
     return Sample(
         image,
         boxes,
-        np.array([labels.index(t.label) for t in known], np.int64),
+        np.array([numbers[t.label] for t in known], np.int64),
         frozenset(labels.index(name) for name in picture.unlabelled if name in labels),
     )
 
@@ -55,6 +59,8 @@ def load(picture: Picture, labels: Sequence[str]) -> Sample:
 class Feed:
     """An endless row of batches; `seed` decides all of them.
 
+    A batch has one of `sizes` (width, height in pixels), each as often as it is named: a network that has seen
+    pictures of many shapes can be run at the shape of the camera.
     `mosaics` is the share of pictures made of four, `evenings` the share of pictures without a truth that are given a
     golden part.
     """
@@ -63,13 +69,13 @@ class Feed:
         self,
         shares: Sequence[Share],
         labels: Sequence[str],
-        size: tuple[int, int],
+        sizes: Sequence[tuple[int, int]],
         batch: int,
         seed: int,
         mosaics: float = 0.5,
         evenings: float = 0.0,
     ) -> None:
-        self.labels, self.size, self.batch, self.mosaics = tuple(labels), size, batch, mosaics
+        self.labels, self.sizes, self.batch, self.mosaics = tuple(labels), tuple(sizes), batch, mosaics
         self.evenings = evenings
         with ThreadPoolExecutor(2) as pool:
             self.groups = [list(pool.map(lambda p: load(p, self.labels), s.pictures)) for s in shares]
@@ -77,10 +83,9 @@ class Feed:
         self.weights = weights / weights.sum()
         self.rng = np.random.default_rng(seed)
 
-    def _sample(self) -> Sample:
+    def _sample(self, width: int, height: int) -> Sample:
         rng = self.rng
         group = self.groups[rng.choice(len(self.groups), p=self.weights)]
-        width, height = self.size
         sample = group[rng.integers(len(group))]
         if self.evenings and not len(sample.boxes) and not sample.unlabelled and rng.random() < self.evenings:
             sample = replace(sample, image=evening(rng, sample.image))
@@ -99,7 +104,8 @@ class Feed:
 
     def make(self) -> tuple[torch.Tensor, Batch]:
         """One batch: pictures `[N, 3, H, W]` uint8 RGB, and truths."""
-        samples = [self._sample() for _ in range(self.batch)]
+        width, height = self.sizes[self.rng.integers(len(self.sizes))]
+        samples = [self._sample(width, height) for _ in range(self.batch)]
         images = torch.from_numpy(np.stack([s.image[..., ::-1].transpose(2, 0, 1) for s in samples]))
         most = max(1, *(len(s.boxes) for s in samples))
         boxes = torch.zeros(self.batch, most, 4)

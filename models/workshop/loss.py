@@ -2,7 +2,8 @@
 
 Cells are given to truths by task alignment (Feng et al., "TOOD", arXiv:2108.07755): score**0.5 * IoU**6, the best ten
 inside each box. Scores learn that alignment (binary cross-entropy on soft targets); boxes learn complete IoU (Zheng
-et al., arXiv:1911.08287). Where a class may lack boxes, its scores are left alone.
+et al., arXiv:1911.08287). Where a class may lack boxes, in the whole picture or where a teacher is unsure, its scores
+are left alone.
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -22,8 +23,8 @@ BOX_WEIGHT = 3.0
 
 @dataclass(frozen=True)
 class Batch:
-    """Truths of N pictures, padded to M boxes: `boxes [N, M, 4]`, `classes [N, M]` (-1 = padding), and `silent`
-    `[N, classes]`, true where a class may lack boxes."""
+    """Truths of N pictures, padded to M boxes: `boxes [N, M, 4]`, `classes [N, M]` (-1 = padding, `-2 - c` = there may
+    be a `c` here), and `silent` `[N, classes]`, true where a class may lack boxes."""
 
     boxes: Tensor
     classes: Tensor
@@ -91,10 +92,20 @@ def assign(scores: Tensor, boxes: Tensor, cells: Tensor, batch: Batch) -> tuple[
     return targets, batch.boxes.gather(1, owner[..., None].expand(-1, -1, 4)), answers
 
 
+def doubtful(cells: Tensor, batch: Batch, classes: int) -> Tensor:
+    """Where a class may be without being a truth: `[N, A, classes]`, from cell centres `[A, 2]` in pixels."""
+    low = (cells[None, None] >= batch.boxes[:, :, None, :2]).all(-1)
+    high = (cells[None, None] <= batch.boxes[:, :, None, 2:]).all(-1)
+    inside = low & high
+    return torch.stack([(inside & (batch.classes == -2 - c)[:, :, None]).any(1) for c in range(classes)], -1)
+
+
 def detection_loss(logits: Tensor, boxes: Tensor, cells: Tensor, batch: Batch) -> tuple[Tensor, float, float]:
     """The loss of a batch, and its score and box parts as numbers."""
     targets, box_targets, answers = assign(logits.detach().sigmoid(), boxes.detach(), cells, batch)
     heard = ~batch.silent[:, None, :]
+    if (batch.classes < -1).any():
+        heard = heard & ((targets > 0) | ~doubtful(cells, batch, targets.shape[-1]))
     weight = (targets * heard).sum().clamp(min=1.0)
     # Far too sure about nothing weighs more than a bit unsure (varifocal, arXiv:2008.13367).
     focus = torch.where(targets > 0, targets.clamp(min=0.3), 0.75 * logits.detach().sigmoid() ** 1.5)

@@ -22,6 +22,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from contract.manifest import Input
 from models.workshop.data import Picture, letterbox
 
 TARGETS = {"x86-u8s8": QuantType.QUInt8, "arm64-s8s8": QuantType.QInt8}
@@ -39,13 +40,14 @@ BODY = ("Conv", "Concat", "MaxPool", "Resize", "Add", "Relu")
 class Pictures(CalibrationDataReader):  # type: ignore[misc]
     """Letterboxed pictures as the calibration wants them, one after the other."""
 
-    def __init__(self, pictures: Sequence[Picture], width: int, height: int) -> None:
-        self.pictures, self.width, self.height = pictures, width, height
+    def __init__(self, pictures: Sequence[Picture], spec: Input) -> None:
+        self.pictures, self.spec = pictures, spec
         self.rest = self._all()
 
     def _all(self) -> Iterator[dict[str, NDArray[np.uint8]]]:
         for picture in self.pictures:
-            canvas = letterbox(picture.read(), self.width, self.height)[0]
+            image = picture.read()
+            canvas = letterbox(image, *self.spec.fit(image.shape[1], image.shape[0]))[0]
             yield {"images": np.ascontiguousarray(canvas[..., ::-1].transpose(2, 0, 1))[None]}
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
@@ -107,9 +109,12 @@ def _ends(model: onnx.ModelProto, conv: onnx.NodeProto, used: set[str]) -> bool:
     return conv.output[0] not in used and not {"Concat", "Add"} & set(users)
 
 
-def quantize(source: Path, target: str, pictures: Sequence[Picture], path: Path, method: str = "minmax") -> Path:
+def quantize(
+    source: Path, target: str, pictures: Sequence[Picture], spec: Input, path: Path, method: str = "minmax"
+) -> Path:
     """Write the INT8 artefact of the FP32 ONNX file `source` for one of `TARGETS`. Returns `path`.
 
+    `spec` is the input as the manifest will state it: pictures are shown to the calibration as a box will show them.
     `method` is how a tensor's range is found: `minmax`, `entropy` or `percentile` (the last two keep every tensor of
     every picture in memory: some 25 MB a picture). Raises `ValueError` for an unknown target or method, or without
     pictures.
@@ -123,14 +128,13 @@ def quantize(source: Path, target: str, pictures: Sequence[Picture], path: Path,
     path.parent.mkdir(parents=True, exist_ok=True)
     core, ready = path.with_suffix(".core.onnx"), path.with_suffix(".ready.onnx")
     model = onnx.load(str(source))
-    shape = model.graph.input[0].type.tensor_type.shape.dim
     rest = cut_off(model)
     onnx.save(model, str(core))
     quant_pre_process(str(core), str(ready), skip_symbolic_shape=True)
     quantize_static(
         str(ready),
         str(path),
-        Pictures(pictures, shape[3].dim_value, shape[2].dim_value),
+        Pictures(pictures, spec),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=TARGETS[target],

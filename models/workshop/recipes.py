@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from contract.manifest import DataSet
+from contract.manifest import DataSet, Input
 from models.workshop.card import Prose
 from models.workshop.data import Picture, read_set
 from models.workshop.release import Origin
@@ -45,12 +45,13 @@ class Portion:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a training: what it sees, and its pace. Sizes in pixels, `rate` is the highest learning rate."""
+    """One part of a training: what it sees, and its pace. `sizes` are widths and heights in pixels, `rate` is the
+    highest learning rate."""
 
     portions: tuple[Portion, ...]
     steps: int
     rate: float
-    size: tuple[int, int]
+    sizes: tuple[tuple[int, int], ...]
     schedule: int = 0
     """Steps over which the rate falls, where the part was broken off before; 0 = `steps`."""
     batch: int = 32
@@ -70,19 +71,20 @@ class Part:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a detector. Its parts follow each other; the release has the last one's input size."""
+    """Everything that decides a detector. Its parts follow each other; `size` is the release's width and height."""
 
     name: str
     labels: tuple[str, ...]
     parts: tuple[Part, ...]
+    size: tuple[int, int]
     thresholds: tuple[tuple[str, float], ...]
     prose: Prose
     licence: str = "Apache-2.0"
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Input of the release: width and height in pixels."""
-        return self.parts[-1].size
+    def input(self) -> Input:
+        """The input of the release, as its manifest states it."""
+        return Input(width=self.size[0], height=self.size[1], shape="fit")
 
     def origin(self, data: Path, work: Path) -> Origin:
         """Data sets with their licences and the number of pictures used, and the notice."""
@@ -196,7 +198,7 @@ RECIPES = {
                 steps=700,
                 schedule=1250,
                 rate=2e-3,
-                size=SQUARE,
+                sizes=(SQUARE,),
             ),
             Part(
                 portions=(
@@ -212,7 +214,7 @@ RECIPES = {
                 ),
                 steps=330,
                 rate=3e-4,
-                size=WIDER,
+                sizes=(WIDER,),
                 warm_up=30,
                 mosaics=0.4,
                 plain_tail=0.3,
@@ -231,7 +233,7 @@ RECIPES = {
                 ),
                 steps=130,
                 rate=3e-4,
-                size=WIDER,
+                sizes=(WIDER,),
                 warm_up=20,
                 mosaics=0.2,
                 plain_tail=0.4,
@@ -240,6 +242,7 @@ RECIPES = {
                 seed=11,
             ),
         ),
+        size=WIDER,
         thresholds=(("fire", 0.47), ("smoke", 0.5)),
         prose=FIRE,
     ),
@@ -247,9 +250,10 @@ RECIPES = {
         name="person",
         labels=("person",),
         parts=(
-            Part(PEOPLE, steps=500, rate=5e-4, size=SQUARE, warm_up=30, mosaics=0.4, folded=True),
-            Part(PEOPLE, steps=400, rate=4e-4, size=WIDE, warm_up=30, mosaics=0.4, folded=True),
+            Part(PEOPLE, steps=500, rate=5e-4, sizes=(SQUARE,), warm_up=30, mosaics=0.4, folded=True),
+            Part(PEOPLE, steps=400, rate=4e-4, sizes=(WIDE,), warm_up=30, mosaics=0.4, folded=True),
         ),
+        size=WIDE,
         thresholds=(("person", 0.38),),
         prose=PERSON,
     ),

@@ -61,7 +61,7 @@ def publish(
     name: str,
     version: str,
     labels: tuple[str, ...],
-    size: tuple[int, int],
+    spec: Input,
     thresholds: Mapping[str, float],
     files: Mapping[str, str],
     golden: Sequence[Golden],
@@ -71,15 +71,14 @@ def publish(
 ) -> Manifest:
     """Write `manifest.json` of a release into its folder and return it, read back.
 
-    `size` is (width, height) of the input in pixels, `files` the artefact's file by target, `created` an ISO 8601 date.
+    `spec` is the input, `files` the artefact's file by target, `created` an ISO 8601 date.
     Raises `contract.manifest.ManifestError` when what was given does not make a usable manifest.
     """
-    width, height = size
     manifest = Manifest(
         name=name,
         version=version,
         labels=labels,
-        input=Input(width=width, height=height),
+        input=spec,
         thresholds=dict(thresholds),
         artefacts={target: artefact(folder, target, file) for target, file in files.items()},
         golden=tuple(golden),

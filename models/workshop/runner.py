@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from contract.detections import Detection
+from contract.manifest import Input
 from models.workshop.data import Image, letterbox
 
 FLOOR = 0.05
@@ -20,22 +21,21 @@ FLOOR = 0.05
 class Runner:
     """A detector from one ONNX file, on one thread of the CPU; calling it is a `Detect`.
 
-    Raises `FileNotFoundError` when there is no such file.
+    `input` says which shapes it takes.     Raises `FileNotFoundError` when there is no such file.
     """
 
-    def __init__(self, path: Path, labels: Sequence[str], floor: float = FLOOR) -> None:
+    def __init__(self, path: Path, labels: Sequence[str], input: Input, floor: float = FLOOR) -> None:  # noqa: A002
         if not path.is_file():
             raise FileNotFoundError(f"artefact {path} does not exist; run export and quantize first")
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self.height, self.width = self.session.get_inputs()[0].shape[2:]
-        self.labels, self.floor = tuple(labels), floor
+        self.input, self.labels, self.floor = input, tuple(labels), floor
 
     def __call__(self, image: Image) -> list[Detection]:
         """What is in a picture (HxWx3 uint8 BGR), down to the floor, best first."""
-        canvas, scale, left, top = letterbox(image, self.width, self.height)
+        canvas, scale, left, top = letterbox(image, *self.input.fit(image.shape[1], image.shape[0]))
         pixels = np.ascontiguousarray(canvas[..., ::-1].transpose(2, 0, 1))[None]
         rows = self.session.run(None, {"images": pixels})[0]
         h, w = image.shape[:2]

@@ -95,7 +95,7 @@ def train_detector(name: str, data: Path, work: Path, log: Log) -> Path:
         shares = [Share(p.pictures(data, work), p.share) for p in part.portions]
         plan = Plan(
             labels=how.labels,
-            size=part.size,
+            sizes=part.sizes,
             steps=part.steps,
             schedule=part.schedule,
             batch=part.batch,
@@ -124,7 +124,7 @@ def mine(name: str, checkpoint: Path, data: Path, work: Path, log: Log) -> Path:
 
     how = recipe(name)
     path = export(checkpoint, how.labels, how.size, work / f"{name}.mining.onnx")
-    detect = Runner(path, how.labels, MINED)
+    detect = Runner(path, how.labels, how.input, MINED)
     seen: list[tuple[float, Picture]] = []
     for folder in ("person", "plate", "crowd"):
         for picture in read_set(data / folder, "train"):
@@ -154,7 +154,9 @@ def quantize_detector(name: str, data: Path, work: Path, folder: Path) -> dict[s
     how = recipe(name)
     pictures = calibration(how, data, work)
     source = folder / f"{name}.onnx-fp32.onnx"
-    return {target: quantize(source, target, pictures, folder / f"{name}.{target}.onnx") for target in TARGETS}
+    return {
+        target: quantize(source, target, pictures, how.input, folder / f"{name}.{target}.onnx") for target in TARGETS
+    }
 
 
 def calibration(how: Recipe, data: Path, work: Path) -> list[Picture]:
@@ -189,7 +191,9 @@ def release_detector(
     how = recipe(name)
     thresholds = dict(how.thresholds)
     files = {target: f"{name}.{target}.onnx" for target in (*TARGETS, REFERENCE)}
-    detects: dict[str, Detect] = {target: Runner(folder / file, how.labels) for target, file in files.items()}
+    detects: dict[str, Detect] = {
+        target: Runner(folder / file, how.labels, how.input) for target, file in files.items()
+    }
     figures = measure(name, data, detects, thresholds)
     samples = make_golden(folder, golden, thresholds, at(detects[REFERENCE], thresholds))
     manifest = publish(
@@ -197,7 +201,7 @@ def release_detector(
         name,
         version,
         how.labels,
-        how.size,
+        how.input,
         thresholds,
         files,
         samples,

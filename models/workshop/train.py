@@ -1,8 +1,9 @@
 """Training, on a plain CPU, in steps that can be broken off and taken up again.
 
 Two steps make a detector. `teach` turns published COCO weights into a ReLU network of our layout: no labels, the
-published network is the teacher on every picture. `train` then teaches the classes that we want. Both write a
-checkpoint every `SAVE_EVERY` steps and go on from it when called again.
+published network is the teacher on every picture, for all of its classes or for those that a detector is to have.
+`train` then teaches the classes that we want. Both write a checkpoint every `SAVE_EVERY` steps and go on from it when
+called again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -22,7 +24,8 @@ from models.workshop.network import STRIDES, Detector, centres, fold, is_folded
 from models.workshop.start import COCO_CLASSES, published, settle_norms
 
 SAVE_EVERY = 100
-PERSON = 0  # COCO's number for it
+COCO = {"person": (0,), "vehicle": (2, 3, 5, 7)}
+"""COCO's numbers of what a label stands for, the commonest first (car, motorcycle, bus, truck)."""
 PRIOR = 0.01  # score of a class that has learned nothing yet
 
 Log = Callable[[str], None]
@@ -30,10 +33,10 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train: labels, input size (width, height) in pixels, length and pace."""
+    """How to train: labels, input sizes (width, height in pixels), length and pace."""
 
     labels: tuple[str, ...]
-    size: tuple[int, int] = (320, 320)
+    sizes: tuple[tuple[int, int], ...] = ((320, 320),)
     steps: int = 2000
     schedule: int = 0
     """Steps over which the rate falls; 0 = `steps`."""
@@ -59,9 +62,9 @@ def pace(step: int, plan: Plan) -> float:
     return plan.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def cell_centres(size: tuple[int, int]) -> torch.Tensor:
-    """Centre of every cell of the three grids, in input pixels: `[A, 2]`."""
-    width, height = size
+@cache
+def cell_centres(width: int, height: int) -> torch.Tensor:
+    """Centre of every cell of the three grids of an input, in its pixels: `[A, 2]`."""
     return torch.cat([(centres(height // s, width // s) + 0.5) * s for s in STRIDES])
 
 
@@ -91,22 +94,32 @@ def optimiser(net: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=plan.rate)
 
 
-def teach(weights: Path, shares: Sequence[Share], plan: Plan, checkpoint: Path, log: Log) -> Path:
-    """Turn the published network into a ReLU one by distillation; `plan.labels` is not used.
+def teach(
+    weights: Path, shares: Sequence[Share], plan: Plan, checkpoint: Path, log: Log, base: Path | None = None
+) -> Path:
+    """Turn the published network into a ReLU one by distillation.
 
-    `weights` is the ONNX file of the published network. Returns `checkpoint`.
+    `weights` is the ONNX file of the published network. Without `plan.labels` all of its classes are taught; with them
+    those only, which must be in `COCO`, beginning from the checkpoint `base` of an earlier `teach`. Returns
+    `checkpoint`.
     """
     teacher = published(weights).to(memory_format=torch.channels_last)
-    feed = Feed(shares, (), plan.size, plan.batch, plan.seed, plan.mosaics)
-    first = torch.cat([feed.make()[0] for _ in range(4)]).float() / 255
-    net = settle_norms(teacher, first)
+    feed = Feed(shares, (), plan.sizes, plan.batch, plan.seed, plan.mosaics)
+    if base is None:
+        first = torch.cat([feed.make()[0] for _ in range(4)]).float() / 255
+        net = settle_norms(teacher, first)
+    else:
+        net = Detector(len(plan.labels))
+        adopt(net, torch.load(base, weights_only=True)["average"], plan.labels)
 
     def loss(images: torch.Tensor, _truths: Batch, step: int) -> torch.Tensor:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            theirs = teacher(images)
+            logits, boxes = teacher(images)
+        if plan.labels:
+            logits = torch.stack([logits[..., list(COCO[label])].amax(-1) for label in plan.labels], -1)
         with torch.autocast("cpu", torch.bfloat16):
             ours = net(images)
-        return taught_loss(*ours, *theirs)
+        return taught_loss(ours[0], ours[1], logits, boxes)
 
     return run(net, feed, plan, checkpoint, loss, log)
 
@@ -121,21 +134,20 @@ def train(base: Path | None, shares: Sequence[Share], plan: Plan, checkpoint: Pa
         adopt(net, state, plan.labels)
     if plan.folded:
         net = fold(net.eval())
-    feed = Feed(shares, plan.labels, plan.size, plan.batch, plan.seed, plan.mosaics, plan.evenings)
-    cells = cell_centres(plan.size)
+    feed = Feed(shares, plan.labels, plan.sizes, plan.batch, plan.seed, plan.mosaics, plan.evenings)
 
     def loss(images: torch.Tensor, truths: Batch, step: int) -> torch.Tensor:
         if step >= plan.steps * (1 - plan.plain_tail):
             feed.mosaics = 0.1
         with torch.autocast("cpu", torch.bfloat16):
             logits, boxes = net(images)
-        return detection_loss(logits, boxes, cells, truths)[0]
+        return detection_loss(logits, boxes, cell_centres(images.shape[3], images.shape[2]), truths)[0]
 
     return run(net, feed, plan, checkpoint, loss, log)
 
 
 def adopt(net: Detector, state: dict[str, torch.Tensor], labels: Sequence[str]) -> None:
-    """Take over everything but the class scores; of these only a person's, where the detector has one."""
+    """Take over everything but the class scores; of COCO's only those that the detector has."""
     own = net.state_dict()
     for name, value in state.items():
         if ".score." not in name:
@@ -143,8 +155,10 @@ def adopt(net: Detector, state: dict[str, torch.Tensor], labels: Sequence[str]) 
         else:
             if name.endswith("bias"):
                 own[name] = torch.full_like(own[name], math.log(PRIOR / (1 - PRIOR)))
-            if value.shape[0] == COCO_CLASSES and "person" in labels:
-                own[name][labels.index("person")] = value[PERSON]
+            if value.shape[0] == COCO_CLASSES:
+                for number, label in enumerate(labels):
+                    if label in COCO:
+                        own[name][number] = value[COCO[label][0]]
             elif value.shape == own[name].shape:
                 own[name] = value
     net.load_state_dict(own)

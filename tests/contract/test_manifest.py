@@ -2,6 +2,8 @@
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contract.detections import Detection, iou
 from contract.manifest import Artefact, Golden, Input, Manifest, ManifestError, decode_manifest, encode_manifest
@@ -48,6 +50,43 @@ def test_file_that_leaves_the_folder_is_refused(file: str) -> None:
     artefact = Artefact(file=file, sha256="a" * 64, bytes=10, precision="int8")
     with pytest.raises(ManifestError):
         decode_manifest(encode_manifest(msgspec.structs.replace(MANIFEST, artefacts={"x86-u8s8": artefact})))
+
+
+@given(width=st.integers(1, 10_000), height=st.integers(1, 10_000))
+def test_an_input_that_fits_wastes_less_than_a_fixed_one_and_costs_no_more(width: int, height: int) -> None:
+    fixed, fitting = Input(width=512, height=288), Input(width=512, height=288, shape="fit")
+    assert fixed.fit(width, height) == (512, 288)
+    w, h = fitting.fit(width, height)
+    assert w % 32 == h % 32 == 0
+    assert w * h <= 512 * 288
+    assert max(w, h) <= 1024
+    if max(width, height) <= 3 * min(width, height):
+        assert min(w / width, h / height) >= min(512 / width, 288 / height)
+
+
+def test_shapes_of_common_cameras() -> None:
+    spec = Input(width=512, height=288, shape="fit")
+    found = {size: spec.fit(*size) for size in ((1920, 1080), (640, 480), (500, 500), (1080, 1920), (4000, 1), (1, 1))}
+    assert found == {
+        (1920, 1080): (512, 288),
+        (640, 480): (448, 320),
+        (500, 500): (384, 384),
+        (1080, 1920): (288, 512),
+        (4000, 1): (1024, 32),
+        (1, 1): (384, 384),
+    }
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (Input(width=64, height=64, shape="any"), "neither 'fixed' nor 'fit'"),
+        (Input(width=64, height=16, shape="fit"), "smaller than its stride 32"),
+    ],
+)
+def test_an_input_without_sense_is_refused(spec: Input, said: str) -> None:
+    with pytest.raises(ManifestError, match=said):
+        decode_manifest(encode_manifest(msgspec.structs.replace(MANIFEST, input=spec)))
 
 
 def test_iou_of_boxes() -> None:

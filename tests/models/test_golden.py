@@ -90,7 +90,7 @@ def test_no_golden_pictures_for_a_stranger() -> None:
 def test_the_workshop_and_the_box_see_the_same(name: str) -> None:
     made, folder = zoo.load(name)
     target = "x86-u8s8"
-    runner, box = Runner(folder / made.artefacts[target].file, made.labels), engine(name, target)
+    runner, box = Runner(folder / made.artefacts[target].file, made.labels, made.input), engine(name, target)
     for kind, seed in (("fire", 3), ("people", 4)):
         image = Scene(kind, seed, ignition=0.0).frame(12.0).image  # type: ignore[arg-type]
         plain = [d for d in runner(image) if d.score >= made.thresholds[d.label]]

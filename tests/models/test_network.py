@@ -36,7 +36,7 @@ def test_overlaps_by_hand() -> None:
 
 
 def test_only_cells_inside_answer_and_padding_asks_nothing() -> None:
-    cells = cell_centres((64, 64))
+    cells = cell_centres(64, 64)
     count = len(cells)
     scores = torch.full((1, count, 2), 0.3)
     boxes = torch.cat((cells - 8, cells + 8), 1)[None]
@@ -53,7 +53,7 @@ def test_only_cells_inside_answer_and_padding_asks_nothing() -> None:
 
 def test_a_silent_class_is_neither_praised_nor_punished() -> None:
     torch.manual_seed(2)
-    cells = cell_centres((64, 64))
+    cells = cell_centres(64, 64)
     logits = torch.randn(1, len(cells), 2, requires_grad=True)
     boxes = torch.cat((cells - 8, cells + 8), 1)[None].requires_grad_()
     batch = Batch(torch.tensor([[[16.0, 16, 32, 32]]]), torch.tensor([[0]]), torch.tensor([[False, True]]))

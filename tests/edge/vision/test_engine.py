@@ -258,11 +258,24 @@ def test_a_read_only_view_is_taken_as_it_is_and_placed_on_grey():
     image = picture(640, 320, (0, 0, 1, 1))
     image.flags.writeable = False
     box = Letterbox(Input(width=64, height=64))
-    spot = box.put(image)
+    canvas, spot = box.put(image)
     assert (spot.left, spot.top, spot.width, spot.height) == (0, 16, 64, 32)
-    assert (box.tensor[0, :, :16] == 114).all()
-    assert (box.tensor[0, :, 48:] == 114).all()
-    assert (box.tensor[0, :, 16:48] == np.array(ORANGE[::-1], np.uint8).reshape(3, 1, 1)).all()
+    assert (canvas.tensor[0, :, :16] == 114).all()
+    assert (canvas.tensor[0, :, 48:] == 114).all()
+    assert (canvas.tensor[0, :, 16:48] == np.array(ORANGE[::-1], np.uint8).reshape(3, 1, 1)).all()
+
+
+def test_an_input_that_fits_has_a_canvas_for_each_shape_and_no_more_than_a_few():
+    box = Letterbox(Input(width=128, height=128, shape="fit"))
+    wide, spot = box.put(picture(640, 320, (0, 0, 1, 1)))
+    assert wide.tensor.shape == (1, 3, 96, 160)
+    assert (spot.left, spot.top, spot.width, spot.height) == (0, 8, 160, 80)
+    assert (wide.tensor[0, :, 8:88] == np.array(ORANGE[::-1], np.uint8).reshape(3, 1, 1)).all()
+    high, _ = box.put(picture(320, 640, None))
+    assert high.tensor.shape == (1, 3, 160, 96)
+    assert box.put(picture(640, 320, None))[0] is wide
+    for height in range(1, 400, 7):
+        assert box.put(picture(100, height, None))[0].tensor.size <= 3 * 128 * 128
 
 
 def test_a_switch_takes_effect_between_two_frames(tmp_path):
