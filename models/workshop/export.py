@@ -1,9 +1,6 @@
 """From a checkpoint to an ONNX file that needs nothing else: pixels in, detections out.
 
-In: `images` uint8 `[1, 3, H, W]`, RGB from 0 to 255, letterboxed, sides multiples of 32. Out: `detections` float32
-`[N, 6]`: x1, y1, x2, y2 in pixels of that input, score, index of the label; doubles are suppressed a class at a time, N
-may be 0, and a box may reach out of the picture. The cut at `FLOOR` is only there to keep the suppression small:
-thresholds act later, in the box.
+`models.workshop.graph` says what those are.
 """
 
 # mypy: disable-error-code="misc"
@@ -11,19 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
+from models.workshop.graph import HEAD_BOXES, HEAD_SCORES, OPSET, PIXELS, surround
 from models.workshop.network import Detector, decode, fold, from_state
-
-FLOOR = 0.05
-SAME = 0.55  # IoU above which two boxes of one class are one thing
-MOST = 300  # boxes a class
-OPSET = 17
-HEAD_SCORES, HEAD_BOXES = "scores", "boxes"
 
 
 class _Core(torch.nn.Module):
@@ -52,10 +41,10 @@ def export(checkpoint: Path, labels: tuple[str, ...], size: tuple[int, int], pat
         core,
         (torch.zeros(1, 3, height, width),),
         str(path),
-        input_names=["pixels"],
+        input_names=[PIXELS],
         output_names=[HEAD_SCORES, HEAD_BOXES],
         opset_version=OPSET,
-        dynamic_axes={"pixels": {2: "height", 3: "width"}, HEAD_SCORES: {2: "cells"}, HEAD_BOXES: {1: "cells"}},
+        dynamic_axes={PIXELS: {2: "height", 3: "width"}, HEAD_SCORES: {2: "cells"}, HEAD_BOXES: {1: "cells"}},
         dynamo=False,
     )
     model = onnx.load(str(path))
@@ -63,52 +52,3 @@ def export(checkpoint: Path, labels: tuple[str, ...], size: tuple[int, int], pat
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
     return path
-
-
-def surround(model: onnx.ModelProto) -> None:
-    """Add the cast and scale before the network, and the suppression of doubles behind it, in place."""
-    graph = model.graph
-    constants: dict[str, NDArray[np.generic]] = {
-        "pre_scale": np.array(1 / 255, np.float32),
-        "post_most": np.array([MOST], np.int64),
-        "post_same": np.array([SAME], np.float32),
-        "post_floor": np.array([FLOOR], np.float32),
-        "post_batch_column": np.array([1, 2], np.int64),
-        "post_last": np.array([2], np.int64),
-        "post_two": np.array([1], np.int64),
-        "post_axis0": np.array([0], np.int64),
-    }
-    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
-    before = [
-        helper.make_node("Cast", ["images"], ["pre_float"], name="pre_cast", to=TensorProto.FLOAT),
-        helper.make_node("Mul", ["pre_float", "pre_scale"], ["pixels"], name="pre_mul"),
-    ]
-    after = [
-        helper.make_node(
-            "NonMaxSuppression",
-            [HEAD_BOXES, HEAD_SCORES, "post_most", "post_same", "post_floor"],
-            ["post_kept"],
-            name="post_nms",
-        ),
-        # post_kept: [N, 3] = picture, class, cell
-        helper.make_node("Squeeze", [HEAD_SCORES, "post_axis0"], ["post_scores"], name="post_scores"),
-        helper.make_node("Squeeze", [HEAD_BOXES, "post_axis0"], ["post_boxes"], name="post_boxes"),
-        helper.make_node("Gather", ["post_kept", "post_batch_column"], ["post_where"], name="post_where", axis=1),
-        helper.make_node("GatherND", ["post_scores", "post_where"], ["post_score"], name="post_score"),
-        helper.make_node("Unsqueeze", ["post_score", "post_two"], ["post_score_column"], name="post_score_column"),
-        helper.make_node("Gather", ["post_kept", "post_last"], ["post_cell"], name="post_cell", axis=1),
-        helper.make_node("GatherND", ["post_boxes", "post_cell"], ["post_box"], name="post_box"),
-        helper.make_node("Gather", ["post_kept", "post_two"], ["post_class_int"], name="post_class", axis=1),
-        helper.make_node("Cast", ["post_class_int"], ["post_class"], name="post_class_float", to=TensorProto.FLOAT),
-        helper.make_node(
-            "Concat", ["post_box", "post_score_column", "post_class"], ["detections"], name="post_concat", axis=1
-        ),
-    ]
-    nodes = [*before, *graph.node, *after]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    del graph.input[:]
-    graph.input.append(helper.make_tensor_value_info("images", TensorProto.UINT8, [1, 3, "height", "width"]))
-    del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info("detections", TensorProto.FLOAT, [None, 6]))
-    graph.name = "vedette-detector"
