@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from inspect import signature
 from typing import Any, Final
 
 
@@ -41,6 +42,7 @@ class Figure:
 
 BENCHMARKS: Final[dict[str, str]] = {
     "alert": "bench.alert",
+    "detect": "bench.detect",
     "rules": "bench.rules",
     "vision": "bench.vision",
 }
@@ -51,11 +53,16 @@ def run(name: str, **options: Any) -> list[Figure]:
     """Run one benchmark.
 
     Raises:
-        BenchError: no such benchmark, or it cannot run here.
+        BenchError: no such benchmark, it does not take one of the options, or it cannot run here.
     """
     if name not in BENCHMARKS:
         raise BenchError(f"no benchmark {name!r}; there are: {', '.join(sorted(BENCHMARKS))}")
     measure: Callable[..., list[Figure]] = import_module(BENCHMARKS[name]).run
+    taken = signature(measure).parameters
+    for option in options:
+        if option not in taken:
+            known = [one.name for one in taken.values() if one.kind is not one.VAR_KEYWORD]
+            raise BenchError(f"benchmark {name!r} takes no option {option!r}; it takes {', '.join(known) or 'none'}")
     return measure(**options)
 
 

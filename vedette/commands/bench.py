@@ -11,6 +11,8 @@ from vedette.commands.options import Json, print_json, print_table
 def bench(
     name: Annotated[str, typer.Argument(help="Which one; 'list' names them.")] = "list",
     seconds: Annotated[float | None, typer.Option(help="How long to measure, where that is a choice.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="How often to measure, where that is a choice.")] = None,
+    models: Annotated[Path | None, typer.Option(help="Folder of releases in place of the zoo.")] = None,
     into: Annotated[Path | None, typer.Option(help="Markdown document to write the figures into.")] = None,
     json: Json = False,
 ) -> None:
@@ -20,7 +22,8 @@ def bench(
     if name == "list":
         typer.echo("\n".join(sorted(frame.BENCHMARKS)))
         return
-    figures = frame.run(name, **({} if seconds is None else {"seconds": seconds}))
+    options = {"seconds": seconds, "repeats": repeats, "models": models}
+    figures = frame.run(name, **{option: value for option, value in options.items() if value is not None})
     if into is not None:
         from bench.report import replace_section
 
