@@ -1,14 +1,19 @@
 """The image sets: `labels.jsonl` files, their splits, and slices of them.
 
-The format is described in the data folder's README: one JSON object a line with `image`, `split`, `width`, `height`,
-`source` and `boxes` (class, x1, y1, x2, y2 in pixels). Near-duplicates never cross splits, so splits are never remade.
+The format is described in the data folder's README and checked by `labels`. Near-duplicates never cross splits, so
+splits are never remade.
+
+Not everything is labelled everywhere. A class is unlabelled in a picture whose line says so (`smoke_labelled: false`),
+and in a source that has boxes, but never one of this class, while other sources of the same file have it: `plate` has
+pictures of cars with a box around the number plate alone. A line that says `<class>_labelled: true` overrules this, a
+source without any box is taken at its word (there is nothing in it), and whoever labels `person-like` knows persons.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,8 +21,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.workshop.labels import Row, read_rows
+
 Image = NDArray[np.uint8]
-SPLITS = ("train", "val", "test")
+LIKE = "-like"
+"""Ends the class of what looks like another and is not: statues and mannequins are `person-like`."""
+UNSURE = "?"
+"""Ends the class of a box that nobody is sure of: neither taught nor measured."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,11 @@ class Truth:
 
 @dataclass(frozen=True)
 class Picture:
-    """A labelled picture. `unlabelled` names classes that may be in view without a box (smoke, in parts of `fire`)."""
+    """A labelled picture. `unlabelled` names classes that may be in view without a box (smoke, in parts of `fire`).
+
+    `boxed` is false where nobody drew boxes at all, `heads` true where heads are marked by points; `place` is `indoor`,
+    `outdoor` or empty; `flat` counts labelled boxes without an area, which are no truths.
+    """
 
     path: Path
     split: str
@@ -39,10 +53,17 @@ class Picture:
     source: str
     truths: tuple[Truth, ...]
     unlabelled: frozenset[str] = field(default_factory=frozenset)
+    boxed: bool = True
+    heads: bool = False
+    place: str = ""
+    flat: int = 0
 
     def read(self) -> Image:
         """The pixels, HxWx3 BGR. Raises `ValueError` naming the file when it cannot be decoded."""
-        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
+        try:
+            image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
+        except cv2.error as error:
+            raise ValueError(f"{self.path}: cannot be decoded: {error.err}") from error
         if image is None:
             raise ValueError(f"{self.path}: not a picture that can be decoded")
         return np.asarray(image, np.uint8)
@@ -61,42 +82,48 @@ def data_folder(given: Path | None = None) -> Path:
     return folder
 
 
-def read_set(folder: Path, split: str | None = None) -> list[Picture]:
+def read_set(folder: Path, split: str | None = None, anywhere: bool = True) -> list[Picture]:
     """The pictures of one set, or of one of its splits, in file order.
 
-    Raises `FileNotFoundError` when the set has no labels, `ValueError` for an unknown split or a broken line.
+    `anywhere` lets pictures lie outside the folder (see `labels.read_rows`): for the workshop's own sets, not for those
+    of others. Raises what `read_rows` raises, and `ValueError` for a split that the set does not have.
     """
-    if split is not None and split not in SPLITS:
-        raise ValueError(f"split '{split}' is not one of {', '.join(SPLITS)}")
-    labels = folder / "labels.jsonl"
-    if not labels.is_file():
-        raise FileNotFoundError(f"{labels} does not exist; see docs/models.md for the data")
-    pictures = []
-    for number, line in enumerate(labels.read_text().splitlines(), 1):
-        try:
-            picture = parse(json.loads(line), folder)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{labels}, line {number}: {error!r}") from error
-        if split in (None, picture.split):
-            pictures.append(picture)
-    return pictures
+    path = folder / "labels.jsonl"
+    rows = read_rows(path, anywhere)
+    splits = list(dict.fromkeys(row.split for row in rows))
+    if split is not None and split not in splits:
+        raise ValueError(f"{path}: no split '{split}'; there are: {', '.join(splits)}")
+    silent = never_labelled(rows)
+    return [to_picture(row, folder, silent[row.source]) for row in rows if split in (None, row.split)]
 
 
-def parse(row: dict[str, object], folder: Path) -> Picture:
-    """One line of `labels.jsonl`."""
-    boxes = row.get("boxes", [])
-    if not isinstance(boxes, list):
-        raise TypeError("boxes must be a list")
-    truths = tuple(Truth(str(b[0]), (float(b[1]), float(b[2]), float(b[3]), float(b[4]))) for b in boxes)
+def to_picture(row: Row, folder: Path, silent: frozenset[str]) -> Picture:
+    """A row as a picture; `silent` are the classes that its source never labels."""
+    stated = {label for label, known in row.labelled.items() if not known}
     return Picture(
-        path=folder / str(row["image"]),
-        split=str(row["split"]),
-        width=int(str(row["width"])),
-        height=int(str(row["height"])),
-        source=str(row["source"]),
-        truths=truths,
-        unlabelled=frozenset() if row.get("smoke_labelled", True) else frozenset({"smoke"}),
+        path=folder / row.image,
+        split=row.split,
+        width=row.width,
+        height=row.height,
+        source=row.source,
+        truths=tuple(Truth(label, (x1, y1, x2, y2)) for label, x1, y1, x2, y2 in row.boxes),
+        unlabelled=frozenset(stated | {label for label in silent if not row.labelled.get(label, False)}),
+        boxed=row.boxed,
+        heads=row.heads,
+        place=row.place,
+        flat=row.flat,
     )
+
+
+def never_labelled(rows: Sequence[Row]) -> dict[str, frozenset[str]]:
+    """By source, the classes that other sources of the file label and it never does, in any split (see above)."""
+    has: dict[str, set[str]] = {}
+    for row in rows:
+        known = has.setdefault(row.source, set())
+        for label, *_ in row.boxes:
+            known |= {label, label.removesuffix(UNSURE), label.removesuffix(LIKE)}
+    every = frozenset(label for row in rows for label, *_ in row.boxes if not label.endswith(UNSURE))
+    return {source: every - known if known else frozenset() for source, known in has.items()}
 
 
 def write_set(folder: Path, pictures: Sequence[tuple[str, str, Image, Sequence[Truth]]], source: str) -> None:
@@ -138,14 +165,6 @@ def write_list(folder: Path, pictures: Sequence[Picture]) -> None:
         for p in pictures
     ]
     (folder / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
-def slices(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
-    """The pictures by source: a mean over a mixed set hides where a detector is weak."""
-    by: dict[str, list[Picture]] = {}
-    for picture in pictures:
-        by.setdefault(picture.source, []).append(picture)
-    return by
 
 
 def letterbox(image: Image, width: int, height: int, pad: int = 114) -> tuple[Image, float, int, int]:

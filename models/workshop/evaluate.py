@@ -1,140 +1,71 @@
-"""How good a detector is: average precision, and precision and recall at the shipped threshold.
+"""How good a detector is on a labelled set, whole and slice by slice.
 
-Average precision is COCO's (Lin et al., "Microsoft COCO", and `pycocotools`): greedy matching by score, precision made
-monotonous, read at 101 recalls. mAP50 is at IoU 0.50, mAP50-95 the mean over 0.50 to 0.95 in steps of 0.05. A picture
-in which nobody labelled a class is left out of that class's figures. What is measured is whatever `detect` is: the
-box's own engine, if its thresholds are set low enough to see the whole curve.
+Average precision (see `matching`), precision, recall and F1 at the shipped threshold, calibration (see `calibration`),
+and how often it fires where nothing is (see `negatives`). What is measured is whatever `detect` is: the box's own
+engine, if its thresholds are set low enough to see the whole curve.
+
+Classes that the detector does not know are background. On what is labelled as its like (`person-like`: statues,
+mannequins) it must stay silent: a detection there is false, as anywhere else, and `like_rate` says how often that
+happens. A picture in which nobody labelled a class is left out of that class's figures.
+
+Broken labels stop a measurement before it begins; a picture that cannot be read is left out, counted and named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from contract.detections import Detection, iou
-from models.workshop.data import Image, Picture, data_folder, read_set, slices
+from contract.detections import Box, Detection
+from models.workshop import slices
+from models.workshop.data import LIKE, UNSURE, Image, Picture, data_folder, read_set
+from models.workshop.figures import Figure, figures, of_size, stem, trust
+from models.workshop.matching import IOUS, SPAN, Tally, as_array, ious, join, match
+from models.workshop.negatives import Look, Quiet, fired, is_negative, other_sets
+
+__all__ = ["IOUS", "Detect", "Figure", "Report", "Tally", "evaluate", "examine", "figures", "join", "tally"]
 
 Detect = Callable[[Image], list[Detection]]
-IOUS = tuple(round(0.5 + 0.05 * n, 2) for n in range(10))
-RECALLS = np.linspace(0, 1, 101)
-LABELS = {"fire": ("fire", "smoke"), "person": ("person",)}
+Read = Callable[[Path], Image]
+Track = Callable[[Sequence[Picture], str], Iterable[Picture]]
+LABELS = {"fire": ("fire", "smoke"), "person": ("person",), "vehicle": ("vehicle",), "face": ("face",)}
+SETS = {"fire": "fire", "person": "person", "vehicle": "plate"}
+"""Where in the data folder a detector's own set lies."""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A measured number. `conditions` says on what data, and how, it was measured."""
+class Report:
+    """What was measured. `faults` are pictures that could not be, `notes` what the reader has to know besides."""
 
-    name: str
-    value: float
-    unit: str
-    conditions: str
-
-
-@dataclass
-class Tally:
-    """Every detection of one label over a set: its score, and for each IoU of `IOUS` whether it was right."""
-
-    truths: int = 0
-    pictures: int = 0
-    scores: list[float] = field(default_factory=list)
-    right: list[NDArray[np.bool_]] = field(default_factory=list)
-
-    def add(self, found: Sequence[Detection], truths: Sequence[tuple[float, float, float, float]]) -> None:
-        """One picture: detections of the label, and true boxes as fractions of the picture."""
-        self.pictures += 1
-        self.truths += len(truths)
-        ordered = sorted(found, key=lambda d: -d.score)
-        overlaps = np.array([[iou(d.box, t) for t in truths] for d in ordered]).reshape(len(ordered), len(truths))
-        right = np.zeros((len(ordered), len(IOUS)), np.bool_)
-        for column, least in enumerate(IOUS):
-            taken = np.zeros(len(truths), np.bool_)
-            for row in range(len(ordered)):
-                free = np.where(taken, -1.0, overlaps[row])
-                if len(truths) and free.max() >= least:
-                    taken[free.argmax()] = True
-                    right[row, column] = True
-        self.scores += [d.score for d in ordered]
-        self.right += list(right)
-
-    def average_precision(self, least: float = 0.5) -> float:
-        """AP at an IoU of `IOUS`, 0 to 1; not a number where there is no truth."""
-        if not self.truths:
-            return float("nan")
-        precision, recall = self._curve(IOUS.index(least))
-        envelope = np.maximum.accumulate(precision[::-1])[::-1]
-        at = np.searchsorted(recall, RECALLS, side="left")
-        return float(np.where(at < len(envelope), np.append(envelope, 0)[np.minimum(at, len(envelope))], 0).mean())
-
-    def mean_average_precision(self) -> float:
-        """Mean AP over all of `IOUS`."""
-        return float(np.mean([self.average_precision(least) for least in IOUS]))
-
-    def _curve(self, column: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        order = np.argsort([-s for s in self.scores], kind="stable")
-        right = np.array([r[column] for r in self.right], np.float64).reshape(-1)[order]
-        hits = np.cumsum(right)
-        return hits / np.arange(1, len(hits) + 1), hits / max(self.truths, 1)
-
-    def at(self, threshold: float) -> tuple[float, float]:
-        """Precision and recall at IoU 0.50 of what scores at least `threshold`; precision is 1 where nothing does."""
-        kept = [bool(r[0]) for s, r in zip(self.scores, self.right, strict=True) if s >= threshold]
-        hits = sum(kept)
-        return hits / len(kept) if kept else 1.0, hits / self.truths if self.truths else float("nan")
-
-    def best_threshold(self, least_precision: float = 0.0) -> float:
-        """The score with the best F1 among those with at least this precision; 0.5 where there is none."""
-        best, found = -1.0, 0.5
-        for threshold in np.arange(0.1, 0.91, 0.01):
-            precision, recall = self.at(float(threshold))
-            value = 2 * precision * recall / max(precision + recall, 1e-9)
-            if precision >= least_precision and value > best:
-                best, found = value, float(threshold)
-        return round(found, 2)
+    figures: tuple[Figure, ...]
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def tally(pictures: Iterable[Picture], labels: Sequence[str], detect: Detect) -> dict[str, Tally]:
-    """Run a detector over pictures and match what it finds, label by label."""
-    tallies = {label: Tally() for label in labels}
-    for picture in pictures:
-        found = detect(picture.read())
-        for label, one in tallies.items():
-            if label in picture.unlabelled:
-                continue
-            truths = [
-                (
-                    t.box[0] / picture.width,
-                    t.box[1] / picture.height,
-                    t.box[2] / picture.width,
-                    t.box[3] / picture.height,
-                )
-                for t in picture.truths
-                if t.label == label
-            ]
-            one.add([d for d in found if d.label == label], truths)
-    return tallies
+@dataclass(frozen=True)
+class Seen:
+    """A picture, what was found in it, and how bright it is (see `slices.brightness`)."""
 
+    picture: Picture
+    found: tuple[Detection, ...]
+    light: float
 
-def figures(name: str, tallies: dict[str, Tally], thresholds: dict[str, float], conditions: str) -> list[Figure]:
-    """The figures of one detector on one set; labels without truths there are left out."""
-    known = {label: t for label, t in tallies.items() if t.truths}
-    result = []
-    if known:
-        mean50 = float(np.mean([t.average_precision() for t in known.values()]))
-        mean = float(np.mean([t.mean_average_precision() for t in known.values()]))
-        result += [Figure(f"{name}.map50", mean50, "", conditions), Figure(f"{name}.map50_95", mean, "", conditions)]
-    for label, one in known.items():
-        stem = f"{name}.{label}" if label != name or len(tallies) > 1 else name
-        about = f"{conditions}, {one.pictures} pictures, {one.truths} boxes"
-        result.append(Figure(f"{stem}.ap50", one.average_precision(), "", about))
-        if label in thresholds:
-            precision, recall = one.at(thresholds[label])
-            at = f"{about}, IoU 0.5, score >= {thresholds[label]:g}"
-            result += [Figure(f"{stem}.precision", precision, "", at), Figure(f"{stem}.recall", recall, "", at)]
-    return result
+    def truths(self, label: str) -> list[Box]:
+        """The true boxes of a class, as fractions of the picture."""
+        w, h = self.picture.width, self.picture.height
+        boxes = (t.box for t in self.picture.truths if t.label == label)
+        return [(x1 / w, y1 / h, x2 / w, y2 / h) for x1, y1, x2, y2 in boxes]
+
+    def of(self, label: str) -> list[Detection]:
+        """The detections of a class."""
+        return [d for d in self.found if d.label == label]
+
+    def counts_for(self, label: str) -> bool:
+        """Whether somebody labelled the class here."""
+        return self.picture.boxed and label not in self.picture.unlabelled
 
 
 def evaluate(
@@ -142,33 +73,219 @@ def evaluate(
     data_dir: Path | None,
     split: str,
     detect: Detect,
-    thresholds: dict[str, float] | None = None,
+    thresholds: Mapping[str, float] | None = None,
 ) -> list[Figure]:
-    """Measure detector `name` (`fire` or `person`) on a split of its set, whole and source by source.
+    """The figures of `examine`, for data that must be whole: raises `ValueError` where a picture could not be read."""
+    report = examine(name, data_dir, split, detect, thresholds)
+    if report.faults:
+        raise ValueError(f"{len(report.faults)} pictures could not be measured: {report.faults[0]}")
+    return list(report.figures)
 
-    `detect` takes a picture (HxWx3 uint8 BGR) and must return detections down to a score of about 0.05, or the curve
-    ends early; `thresholds` are the shipped ones, for precision and recall. Figures of a source carry its name in
-    `conditions`. Raises `KeyError` for an unknown detector, and what `read_set` raises.
+
+def examine(
+    name: str,
+    data_dir: Path | None,
+    split: str,
+    detect: Detect,
+    thresholds: Mapping[str, float] | None = None,
+    labels: Sequence[str] | None = None,
+    negatives: Sequence[Quiet] | None = None,
+    read: Read | None = None,
+    track: Track = lambda pictures, title: pictures,
+) -> Report:
+    """Measure detector `name` on a split of its set in the data folder, or of any folder in the label format.
+
+    Args:
+        name: of the detector; what its figures begin with.
+        data_dir: the data folder (None: see `data_folder`), or a folder with a `labels.jsonl` of its own.
+        split: any that occurs there.
+        detect: takes a picture (HxWx3 uint8 BGR), gives detections down to a score of about 0.05, or the curve ends
+            early. A picture on which it raises `RuntimeError` or `ValueError` is a fault.
+        thresholds: the shipped ones, for precision, recall and negatives.
+        labels: what the detector knows; those of `LABELS` when left out.
+        negatives: other sets without a truth; those of `other_sets` when left out.
+        read: reads a picture; `Picture.read` when left out.
+        track: shows how far it has come.
+
+    Raises:
+        KeyError: no such detector.
+        FileNotFoundError: no data folder, or no labels in it.
+        ValueError: labels that cannot be used, no such split, nothing in it that could be measured.
     """
-    if name not in LABELS:
+    if labels is None and name not in LABELS:
         raise KeyError(f"no evaluation for detector '{name}'; known: {', '.join(LABELS)}")
-    labels, given = LABELS[name], thresholds or {}
-    parts = slices(read_set(data_folder(data_dir) / name, split))
-    by_source = {source: tally(pictures, labels, detect) for source, pictures in parts.items()}
-    whole = {label: join([t[label] for t in by_source.values()]) for label in labels}
-    result = figures(name, whole, given, f"{name}/{split}")
-    if len(by_source) > 1:
-        for source, tallies in by_source.items():
-            result += figures(name, tallies, given, f"{name}/{split}/{source}")
+    known, given = tuple(labels or LABELS[name]), dict(thresholds or {})
+    folder, own = set_folder(name, data_dir)
+    pictures = read_set(folder, split, anywhere=False)
+    if negatives is None:
+        negatives = other_sets(name, split, folder.parent) if own else []
+    quiet = {other.name: other.pictures(known) for other in negatives} if given else {}
+    notes = check_classes(f"{folder.resolve().name}/{split}", pictures, known)
+    useful = [p for p in pictures if p.boxed and not p.unlabelled >= set(known)]
+    faults: list[str] = []
+    title = f"{name} on {folder.resolve().name}/{split}"
+    seen = look(track(useful, title), detect, read, faults)
+    if not seen:
+        raise ValueError(f"{title}: not one picture could be measured" + "".join(f"\n  {f}" for f in faults[:20]))
+    about = f"{folder.resolve().name}/{split}" + (f" ({len(faults)} pictures unread)" if faults else "")
+    result = [*whole(name, known, seen, given, about, split), *by_slice(name, known, seen, given, about)]
+    looks = {
+        f"{folder.resolve().name}/{split}": [Look(s.picture, s.found) for s in seen if is_negative(s.picture, known)]
+    }
+    for key, others in quiet.items():
+        looked = look(track(others, f"{name} on {key}, nothing to find"), detect, read, faults)
+        looks[key] = looks.get(key, []) + [Look(s.picture, s.found) for s in looked]
+    result += fired(name, looks, given)
+    if faults:
+        rows = tuple({"fault": fault} for fault in faults)
+        result.append(Figure(f"{name}.unread", len(faults), "pictures", about, "", rows))
+    return Report(tuple(result), tuple(faults), tuple(notes))
+
+
+def set_folder(name: str, data_dir: Path | None) -> tuple[Path, bool]:
+    """The folder whose labels measure a detector, and whether it is its own set in the data folder.
+
+    Raises `FileNotFoundError`, and `ValueError` for a detector that has no set there.
+    """
+    data = data_folder(data_dir)
+    if (data / "labels.jsonl").is_file():
+        return data, False
+    if name not in SETS:
+        raise ValueError(
+            f"{data} has no set for detector '{name}'; give a folder with a labels.jsonl that has boxes of its labels"
+        )
+    folder = data / SETS[name]
+    if not (folder / "labels.jsonl").is_file():
+        raise FileNotFoundError(
+            f"{folder / 'labels.jsonl'} does not exist, nor does {data / 'labels.jsonl'}; see docs/models.md"
+        )
+    return folder, True
+
+
+def check_classes(about: str, pictures: Sequence[Picture], labels: Sequence[str]) -> list[str]:
+    """What to say of the classes that are labelled and of those that are not.
+
+    Raises `ValueError` where boxes are drawn and none of them is for this detector, or where nothing is labelled.
+    """
+    counts: dict[str, int] = {}
+    for picture in pictures:
+        for truth in picture.truths:
+            counts[truth.label] = counts.get(truth.label, 0) + 1
+    aside = {f"{label}{end}" for label in labels for end in (LIKE, UNSURE)}
+    strange = {label: count for label, count in counts.items() if label not in labels and label not in aside}
+    listed = ", ".join(f"{label} ({count} boxes)" for label, count in strange.items())
+    wanted = " or ".join(labels)
+    if not any(picture.boxed for picture in pictures):
+        raise ValueError(f"{about}: no line has 'boxes'; an empty list would say that there is nothing in a picture")
+    if strange and not any(label in counts for label in (*labels, *aside)):
+        raise ValueError(
+            f"{about}: no box of {wanted}; labelled are {listed}. To measure how often the detector fires on such "
+            "pictures, give the folder with --negatives"
+        )
+    notes = [f"{about}: {listed} unknown to the detector: background"] if strange else []
+    missing = [label for label in labels if label not in counts]
+    if missing:
+        notes.append(f"{about}: no box of {', '.join(missing)}: no average precision, precision or recall for it")
+    for label in labels:
+        silent = sorted({p.source for p in pictures if p.boxed and label in p.unlabelled})
+        if silent:
+            count = sum(label in p.unlabelled for p in pictures if p.boxed)
+            notes.append(f"{about}: {count} pictures of {', '.join(silent)} left out for {label}, not labelled there")
+    unboxed = sum(not picture.boxed for picture in pictures)
+    if unboxed:
+        notes.append(f"{about}: {unboxed} pictures left out, their lines have no 'boxes'")
+    flat = sum(picture.flat for picture in pictures)
+    if flat:
+        notes.append(f"{about}: {flat} boxes without an area left out")
+    return notes
+
+
+def look(pictures: Iterable[Picture], detect: Detect, read: Read | None, faults: list[str]) -> list[Seen]:
+    """Run a detector over pictures. One that cannot be read, or looked at, is told in `faults`."""
+    seen = []
+    for picture in pictures:
+        try:
+            image = picture.read() if read is None else read(picture.path)
+            check_shape(picture, image)
+            seen.append(Seen(picture, tuple(detect(image)), slices.brightness(image)))
+        except (OSError, RuntimeError, ValueError) as error:
+            text = str(error)
+            faults.append(text if str(picture.path) in text else f"{picture.path}: {text}")
+    return seen
+
+
+def check_shape(picture: Picture, image: Image) -> None:
+    """Raises `ValueError` where a picture has not the shape that its label says; another scale of it may be."""
+    height, width = image.shape[:2]
+    scale = width / picture.width
+    if abs(picture.height * scale - height) > max(1.0, scale):
+        raise ValueError(
+            f"{picture.path} has {width}x{height} pixels; its label says {picture.width}x{picture.height}, another "
+            "shape, so its boxes would lie wrong"
+        )
+
+
+def tally(pictures: Iterable[Picture], labels: Sequence[str], detect: Detect) -> dict[str, Tally]:
+    """Run a detector over pictures and match what it finds, label by label. Raises what `Picture.read` raises."""
+    return count((Seen(p, tuple(detect(p.read())), 0.0) for p in pictures), labels)
+
+
+def count(seen: Iterable[Seen], labels: Sequence[str], span: tuple[float, float] = SPAN) -> dict[str, Tally]:
+    """What was found against what is there, label by label; `span` as in `Tally.add`."""
+    tallies = {label: Tally() for label in labels}
+    for one in seen:
+        for label, own in tallies.items():
+            if one.counts_for(label):
+                own.add(one.of(label), one.truths(label), one.truths(label + UNSURE), span)
+    return tallies
+
+
+def whole(
+    name: str, labels: Sequence[str], seen: Sequence[Seen], thresholds: Mapping[str, float], about: str, split: str
+) -> list[Figure]:
+    """The figures of a set as a whole. A temperature is fitted on `val` alone."""
+    tallies = count(seen, labels)
+    result = [*figures(name, tallies, thresholds, about), *trust(name, tallies, about, split == "val")]
+    for label in labels:
+        if label in thresholds:
+            result += likes(stem(name, label, labels), label, seen, thresholds[label], about)
     return result
 
 
-def join(parts: Sequence[Tally]) -> Tally:
-    """Tallies of several sets as one."""
-    whole = Tally()
-    for part in parts:
-        whole.truths += part.truths
-        whole.pictures += part.pictures
-        whole.scores += part.scores
-        whole.right += part.right
-    return whole
+def by_slice(
+    name: str, labels: Sequence[str], seen: Sequence[Seen], thresholds: Mapping[str, float], about: str
+) -> list[Figure]:
+    """The figures of every slice that is there (see `slices`)."""
+    parts: dict[str, list[Seen]] = {}
+    for one in seen:
+        for part in slices.names(one.picture, one.light):
+            parts.setdefault(part, []).append(one)
+    if sum(part.startswith("source=") for part in parts) == 1:
+        parts = {part: inside for part, inside in parts.items() if not part.startswith("source=")}
+    result = []
+    for part in slices.order(list(parts)):
+        words = slices.WORDS.get(part, part.partition("=")[2])
+        result += figures(name, count(parts[part], labels), thresholds, f"{about}, {words}", part)
+    for part, span in slices.SIZES.items():
+        sized = count(seen, labels, span)
+        result += of_size(name, sized, thresholds, f"{about}, {slices.WORDS[part]}", part)
+    return result
+
+
+def likes(begin: str, label: str, seen: Sequence[Seen], threshold: float, about: str) -> list[Figure]:
+    """The share of boxes labelled as a label's like on which the label is found (IoU 0.5); none where there are none.
+
+    A detection that finds a true box is not held against it: a person may stand before a statue.
+    """
+    total = hits = 0
+    for one in seen:
+        alike = one.truths(label + LIKE)
+        if not alike:
+            continue
+        total += len(alike)
+        sure = sorted((d for d in one.of(label) if d.score >= threshold), key=lambda d: -d.score)
+        boxes, true = as_array([d.box for d in sure]), as_array(one.truths(label))
+        right, _ = match(ious(boxes, true), np.zeros(len(true), np.bool_))
+        hits += int((ious(boxes[~right[:, 0]], as_array(alike)) >= IOUS[0]).any(axis=0).sum())
+    conditions = f"{about}, {hits} of {total} {label + LIKE} boxes, IoU 0.5, score >= {threshold:g}"
+    return [Figure(f"{begin}.like_rate", hits / total, "", conditions)] if total else []
