@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from contract.manifest import DataSet, Input
 from models.workshop.card import Prose
 from models.workshop.data import Picture, read_set
+from models.workshop.licences import licence_of
+from models.workshop.merge import training
 from models.workshop.release import Origin
 
 BASE_NOTICE = (
@@ -16,7 +17,6 @@ BASE_NOTICE = (
     "(https://github.com/Megvii-BaseDetection/YOLOX); they were changed: RGB input, ReLU, no objectness branch, "
     "other classes, other training."
 )
-DRAWN = "drawn by Vedette (vedette.drawn)"
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,14 @@ class Portion:
     free_of: tuple[str, ...] = ()
 
     def pictures(self, data: Path, work: Path) -> tuple[Picture, ...]:
-        """The training pictures. Raises `FileNotFoundError` without the set, `ValueError` when it is empty."""
+        """The training pictures that `work/data.json` keeps; of a set made here all of them.
+
+        Raises `FileNotFoundError` without the set, `DataError` without its `data.json`, `ValueError` when it is empty.
+        """
         folder = (work if self.made else data) / self.folder
         found = tuple(
             p
-            for p in read_set(folder, "train")
+            for p in (read_set(folder, "train") if self.made else training(folder, work))
             if p.source.startswith(self.source) and not any(t.label in self.free_of for t in p.truths)
         )
         if not found:
@@ -96,27 +99,6 @@ class Recipe:
             DataSet(name=source, licence=licence_of(source), images=counted[source]) for source in sorted(counted)
         )
         return Origin(sets, self.licence, BASE_NOTICE)
-
-
-LICENCES: Sequence[tuple[str, str]] = (
-    ("fire_smoke_sathurshan", "CC BY 4.0"),
-    ("continuous_fire_k1mo55", "CC BY 4.0"),
-    ("cctv_fire8_abonia", "CC BY 4.0"),
-    ("person1", "CC BY 4.0"),
-    ("personlike", "not stated; trained on, no picture shipped"),
-    ("taught-crowd", "ShanghaiTech B, research data, not stated; trained on, no picture shipped"),
-    ("shanghaitech", "research data, not stated; trained on, no picture shipped"),
-    ("taught-fire", "CC BY 4.0"),
-    ("taught-plate", "CC BY 4.0"),
-    ("license_plate", "CC BY 4.0"),
-    ("drawn", DRAWN),
-    ("alight", "flames drawn by Vedette on pictures of the other sets"),
-)
-
-
-def licence_of(source: str) -> str:
-    """The licence of a source, as the data folder's README states it."""
-    return next((licence for begin, licence in LICENCES if source.startswith(begin)), "not stated")
 
 
 TEACH = (

@@ -8,7 +8,8 @@ import pytest
 
 from contract.detections import Detection
 from models.workshop.data import Truth, read_set, write_list, write_set
-from models.workshop.recipes import RECIPES, licence_of, recipe
+from models.workshop.licences import licence_of
+from models.workshop.recipes import RECIPES, recipe
 from models.workshop.steps import MissingExtraError, at, prepare, start_weights, teach_base, train_detector
 from models.workshop.teacher import taught
 
