@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from models.workshop.duplicates import NEAR
@@ -46,10 +47,8 @@ def _duplicates(merged: Merged) -> Iterator[str]:
     reasons = {"near a test picture": "near ", "copies within train": "a copy", "not readable": "cannot be read"}
     for reason, begins in reasons.items():
         gone = [e for e in merged.entries if e.why.startswith(begins)]
-        where = {f"{e.set}/{e.picture.split}": 0 for e in gone}
-        for e in gone:
-            where[f"{e.set}/{e.picture.split}"] += 1
-        yield f"left out, {reason}: {len(gone)}" + "".join(f", {place} {n}" for place, n in sorted(where.items()))
+        places = Counter(f"{e.set}/{e.picture.split}" for e in gone)
+        yield f"left out, {reason}: {len(gone)}" + "".join(f", {place} {n}" for place, n in sorted(places.items()))
     for e in merged.entries:
         if e.why.startswith("cannot be read"):
             yield f"  {e.name}: {e.why}"

@@ -173,9 +173,9 @@ def _document(merged: Merged, labels: dict[str, str]) -> dict[str, Any]:
         boxes: dict[str, int] = {}
         for truth in e.picture.truths:
             boxes[truth.label] = boxes.get(truth.label, 0) + 1
-        row = {"set": e.set, "image": e.image, "split": e.picture.split, "source": e.picture.source, "boxes": boxes}
-        row["hash"] = None if e.print is None else f"{e.print[0]:016x}"
-        pictures.append({**row, "kept": not e.why, "why": e.why})
+        row: dict[str, Any] = {"set": e.set, "image": e.image, "split": e.picture.split, "source": e.picture.source}
+        row |= {"boxes": boxes, "hash": None if e.print is None else f"{e.print[0]:016x}"}
+        pictures.append(row | {"kept": not e.why, "why": e.why})
     sources = sorted({e.picture.source for e in merged.entries})
     return {
         "format": FORMAT,

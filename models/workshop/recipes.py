@@ -8,7 +8,7 @@ from pathlib import Path
 from contract.manifest import DataSet, Input
 from models.workshop.card import Prose
 from models.workshop.data import Picture, read_set
-from models.workshop.licences import licence_of
+from models.workshop.licences import licence_of as licence_of
 from models.workshop.merge import training
 from models.workshop.release import Origin
 
