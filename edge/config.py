@@ -173,6 +173,9 @@ class NodeConfig(Part):
     over the air."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     """Processor threads a detector may use."""
+    engine: Literal["auto", "onnxruntime", "openvino", "tensorrt", "rknn", "hailo"] = "auto"
+    """What runs the detectors; ``auto`` takes a neural or graphics processor that a release has an artefact for and
+    whose library is installed, else ONNX Runtime."""
     cameras: dict[SourceId, Camera] = Field(default_factory=dict)
     sensors: dict[SourceId, Sensor] = Field(default_factory=dict)
 

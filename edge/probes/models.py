@@ -17,13 +17,15 @@ def model_probes(config: NodeConfig) -> list[Probe]:
 
 def try_model(config: NodeConfig, name: str) -> Finding:
     """Load the release the box came with and look at one empty picture."""
-    from edge.vision.engine import EngineError, choose_target, load_engine, read_release
+    from edge.vision.choice import choose
+    from edge.vision.engine import EngineError, load_engine, read_release
     from edge.vision.zoo import shipped_release
 
     try:
         folder = shipped_release(config.models, name)
         manifest = read_release(folder)
-        engine = load_engine(manifest, folder, config.threads)
+        choice = choose(manifest.artefacts, config.engine)
+        engine = load_engine(manifest, folder, config.threads, engine=choice.engine, target=choice.target)
         try:
             engine.warm_up()
             began = time.monotonic()
@@ -34,6 +36,5 @@ def try_model(config: NodeConfig, name: str) -> Finding:
     except EngineError as error:
         return Finding("model", name, ok=False, detail=str(error))
     size = f"{manifest.input.width}x{manifest.input.height}"
-    target = choose_target(manifest.artefacts)
-    detail = f"{manifest.version} for {target}, {size}, {took:.0f} ms a picture; sees {', '.join(manifest.labels)}"
+    detail = f"{manifest.version}, {choice}, {size}, {took:.0f} ms a picture; sees {', '.join(manifest.labels)}"
     return Finding("model", name, ok=True, detail=detail)

@@ -164,7 +164,7 @@ class Vision:
         status.beat(detail, "degraded" if faults else "ok", "; ".join(faults))
 
     def _build(self, manifest: Manifest, folder: Path) -> Engine:
-        return load_engine(manifest, folder, self._config.threads)
+        return load_engine(manifest, folder, self._config.threads, engine=self._config.engine)
 
     def _hear(self, timeout_s: float) -> None:
         """Take what lies in the mailbox; a frame's notice only ends the sleep."""

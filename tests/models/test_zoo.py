@@ -12,7 +12,7 @@ import pytest
 from onnx import numpy_helper
 
 from contract.manifest import decode_manifest, encode_manifest
-from edge.vision.engine import EngineError, OnnxEngine, choose_target
+from edge.vision.engine import EngineError, choose_target, load_engine
 from models import zoo
 from models.workshop.golden import check_golden
 from tests.models.zoo_cases import engine
@@ -102,7 +102,7 @@ def test_wrong_weights_fail_golden(name: str, tmp_path: Path) -> None:
     document = json.loads(encode_manifest(manifest))
     document["artefacts"][target] |= {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)}
     wrong = decode_manifest(json.dumps(document).encode())
-    problems = check_golden(wrong, copy, OnnxEngine(wrong, copy, target).detect)
+    problems = check_golden(wrong, copy, load_engine(wrong, copy, 1, target=target).detect)
     assert problems
 
 
@@ -124,7 +124,7 @@ def test_a_flipped_byte_is_found_before_anything_runs(name: str, tmp_path: Path)
     raw[len(raw) // 2] ^= 1
     path.write_bytes(bytes(raw))
     with pytest.raises(EngineError, match="is not the file its manifest names"):
-        OnnxEngine(manifest, copy, target)
+        load_engine(manifest, copy, 1, target=target)
     sample = copy / manifest.golden[0].file
     image = cv2.imread(str(sample))
     image[0, 0] ^= 1

@@ -10,16 +10,16 @@ import pytest
 from numpy.typing import NDArray
 
 from contract.detections import Detection
-from edge.vision.engine import OnnxEngine, choose_target
+from edge.vision.engine import Engine, load_engine
 from models import zoo
 
 DATA = Path(os.environ.get("VEDETTE_DATA", Path(__file__).parents[3] / "shared/data"))
 
 
-def engine(name: str, target: str | None = None) -> OnnxEngine:
+def engine(name: str, target: str | None = None) -> Engine:
     """The engine for this machine's artefact, or for a target."""
     manifest, folder = zoo.load(name)
-    return OnnxEngine(manifest, folder, target or choose_target(manifest.artefacts), threads=2)
+    return load_engine(manifest, folder, threads=2, target=target)
 
 
 def clip(name: str, every: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
