@@ -43,6 +43,7 @@ class Figure:
 BENCHMARKS: Final[dict[str, str]] = {
     "alert": "bench.alert",
     "detect": "bench.detect",
+    "engines": "bench.engines",
     "rules": "bench.rules",
     "vision": "bench.vision",
 }
