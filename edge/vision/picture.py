@@ -56,7 +56,9 @@ def read_picture(path: Path) -> Bgr:
     except OSError as error:
         raise PictureError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        picture = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED) if raw.size else None
+        # A telephone's JPEG may say that it lies on its side: only this mode turns it, and it would drop transparency.
+        mode = cv2.IMREAD_COLOR if raw[:2].tobytes() == b"\xff\xd8" else cv2.IMREAD_UNCHANGED
+        picture = cv2.imdecode(raw, mode) if raw.size else None
     except cv2.error as error:
         raise PictureError(f"{path} cannot be decoded: {error.err}") from error
     if picture is None:
