@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vedette.commands import models_look, models_make, models_ship
+from vedette.commands import models_evaluate, models_look, models_make, models_ship
 from vedette.commands.models_options import ModelsError, Name
 from vedette.commands.options import HOME, Data, Json, print_json, print_table
 
@@ -62,7 +62,7 @@ def publish(
 
 for command in (
     models_look.detect,
-    models_look.evaluate,
+    models_evaluate.evaluate,
     models_make.data,
     models_make.train,
     models_make.export,

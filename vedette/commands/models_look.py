@@ -1,127 +1,125 @@
-"""``vedette models detect`` and ``evaluate``: what a model sees, and how good it is."""
+"""``vedette models detect``: what a model sees in pictures and clips."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vedette.commands.models_options import ModelsError, Name, Sets
-from vedette.commands.options import Json, print_json, print_table
+from vedette.commands.models_options import ModelsError, Name
+from vedette.commands.options import Json, print_json
 
 if TYPE_CHECKING:
     from contract.detections import Detection
-
-_LEAST_SCORE = 0.05
+    from contract.manifest import Manifest
 
 
 def detect(
     name: Name,
     files: Annotated[list[Path], typer.Argument(help="Pictures and clips.")],
     draw: Annotated[Path | None, typer.Option(help="Folder to draw what was found into.")] = None,
-    every: Annotated[float, typer.Option(help="Of a clip: seconds between the frames that are looked at.")] = 1.0,
+    every: Annotated[
+        float, typer.Option(min=0.001, help="Of a clip: seconds between the frames that are looked at.")
+    ] = 1.0,
     json: Json = False,
 ) -> None:
     """Run a model on pictures and clips; boxes in pixels of the picture, label, score.
 
-    A file that cannot be read is reported, the others are gone through; the exit code is then 2.
+    A file that cannot be read is reported, with --json as an entry that has an error; the others are gone through. The
+    exit code is then 2.
     """
-    find, _ = _detector(name)
+    from edge.vision.engine import EngineError
+
+    find, _ = detector(name)
     results: list[dict[str, Any]] = []
     faults: list[str] = []
+    drawn: set[str] = set()
     for file in files:
         try:
-            for label, image in _pictures(file, every):
+            for frame, image in _pictures(file, every):
                 found = find(image)
-                results.append({"file": str(file), "frame": label, "detections": _in_pixels(found, image)})
+                results.append({"file": str(file), "frame": frame, "detections": _in_pixels(found, image)})
                 if draw is not None:
-                    _draw(draw, f"{file.stem}{'' if label is None else f'-{label}'}", image, found)
-        except ModelsError as error:
-            faults.append(str(error))
+                    _draw(draw / _free(f"{file.stem}{'' if frame is None else f'-{frame}'}", drawn), image, found)
+        except (EngineError, _UnreadableError) as error:
+            faults.append(str(error) if str(file) in str(error) else f"{file}: {error}")
+            results.append({"file": str(file), "frame": None, "detections": [], "error": faults[-1]})
     if json:
         print_json(results)
     else:
         for result in results:
-            where = result["file"] if result["frame"] is None else f"{result['file']} frame {result['frame']}"
-            typer.echo(f"{where}: {len(result['detections'])} found")
-            for one in result["detections"]:
-                box = " ".join(f"{value:.0f}" for value in one["box"])
-                typer.echo(f"  {one['label']:10} {one['score']:.2f}  {box}")
+            if "error" not in result:
+                _tell(result)
     for fault in faults:
         typer.secho(f"vedette: {fault}", fg="red", err=True)
     if faults:
         raise typer.Exit(2)
 
 
-def evaluate(
-    name: Name,
-    data: Sets = None,
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
-    target: Annotated[str | None, typer.Option(help="Artefact to measure; this machine's own when left out.")] = None,
-    json: Json = False,
-) -> None:
-    """Measure a model on a split: average precision, precision and recall, whole and source by source."""
-    from models.workshop.evaluate import evaluate as measure
-
-    find, thresholds = _detector(name, target, _LEAST_SCORE)
-    try:
-        figures = measure(name, data, split, find, thresholds)
-    except (KeyError, OSError, ValueError) as error:
-        raise ModelsError(str(error).strip("'\"")) from error
-    if json:
-        print_json([asdict(figure) for figure in figures])
-        return
-    print_table(
-        ["FIGURE", "VALUE", "UNIT", "CONDITIONS"],
-        [[figure.name, f"{figure.value:.4f}", figure.unit, figure.conditions] for figure in figures],
-        "nothing was measured",
-    )
-
-
-def _detector(
+def detector(
     name: str, target: str | None = None, least: float | None = None
-) -> tuple["Callable[[Any], list[Detection]]", dict[str, float]]:
-    """A function from a picture (HxWx3 BGR) to detections, and the shipped thresholds.
+) -> tuple["Callable[[Any], list[Detection]]", "Manifest"]:
+    """A function from a picture (HxWx3 BGR) to detections, and what the release says of itself.
 
     ``least`` lets scores down to it through instead of the thresholds.
     """
-    from edge.vision.engine import OnnxEngine, choose_target
+    from edge.vision.engine import load_engine
     from models import zoo
 
     try:
         manifest, folder = zoo.load(name)
     except KeyError as error:
         raise ModelsError(error.args[0]) from None
-    engine = OnnxEngine(manifest, folder, target or choose_target(manifest.artefacts))
+    engine = load_engine(manifest, folder, threads=1, target=target)
     slack = 1.0 if least is None else least / max(manifest.thresholds.values())
-    return (lambda image: engine.detect(image, slack=slack)), dict(manifest.thresholds)
+    return (lambda image: engine.detect(image, slack=slack)), manifest
+
+
+class _UnreadableError(Exception):
+    """A file that is neither a picture nor a clip, or not a whole one."""
 
 
 def _pictures(file: Path, every: float) -> Iterator[tuple[int | None, Any]]:
     """The picture in a file, or the frames of a clip ``every`` seconds with their numbers; HxWx3 uint8 BGR."""
     from edge.vision.picture import PictureError, read_picture
+    from vedette.clips import ClipError, frames
 
-    if not file.exists():
-        raise ModelsError(f"{file}: no such file")
+    try:
+        size = file.stat().st_size
+    except OSError as error:
+        raise _UnreadableError(f"{file}: {error.strerror or error}") from error
+    if file.is_dir():
+        raise _UnreadableError(f"{file}: a folder; name the pictures in it")
+    if not size:
+        raise _UnreadableError(f"{file}: the file is empty")
     try:
         yield None, read_picture(file)
         return
     except PictureError as error:
         reason = str(error)
-    import av
-
+    seen = False
     try:
-        with av.open(str(file)) as container:
-            if not container.streams.video:
-                raise ModelsError(f"{file}: has no pictures in it")
-            due = 0.0
-            for number, frame in enumerate(container.decode(container.streams.video[0])):
-                if frame.time is None or frame.time >= due:
-                    due = (frame.time or 0.0) + every
-                    yield number, frame.to_ndarray(format="bgr24")
-    except av.FFmpegError as error:
-        raise ModelsError(f"{file}: neither a picture ({reason}) nor a clip ({error})") from error
+        for number, _, image in frames(file, every):
+            seen = True
+            yield number, image
+    except ClipError as error:
+        raise _UnreadableError(str(error) if seen else f"{reason}; nor is it a clip ({error})") from error
+
+
+def _tell(result: dict[str, Any]) -> None:
+    where = result["file"] if result["frame"] is None else f"{result['file']} frame {result['frame']}"
+    typer.echo(f"{where}: {len(result['detections'])} found")
+    for one in result["detections"]:
+        box = " ".join(f"{value:.0f}" for value in one["box"])
+        typer.echo(f"  {one['label']:10} {one['score']:.2f}  {box}")
+
+
+def _free(stem: str, taken: set[str]) -> str:
+    """A file name that nothing else was drawn under: two folders may have a picture of one name."""
+    names = (f"{stem}{'' if n == 1 else f'_{n}'}.png" for n in range(1, len(taken) + 2))
+    chosen = next(name for name in names if name not in taken)
+    taken.add(chosen)
+    return chosen
 
 
 def _in_pixels(found: "list[Detection]", image: Any) -> list[dict[str, Any]]:
@@ -141,14 +139,23 @@ def _in_pixels(found: "list[Detection]", image: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _draw(folder: Path, stem: str, image: Any, found: "list[Detection]") -> None:
+def _draw(path: Path, image: Any, found: "list[Detection]") -> None:
+    """Write the picture, at its own size, with what was found in it."""
     import cv2
 
-    folder.mkdir(parents=True, exist_ok=True)
     shown = image.copy()
+    line = max(2, round(min(image.shape[:2]) / 500))
     for one in _in_pixels(found, image):
         x1, y1, x2, y2 = (int(value) for value in one["box"])
-        cv2.rectangle(shown, (x1, y1), (x2, y2), (0, 80, 255), 2)
-        text = f"{one['label']} {one['score']:.2f}"
-        cv2.putText(shown, text, (x1, max(12, y1 - 4)), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 80, 255), 1, cv2.LINE_AA)
-    cv2.imwrite(str(folder / f"{stem}.png"), shown)
+        cv2.rectangle(shown, (x1, y1), (x2, y2), (0, 80, 255), line)
+        text, size = f"{one['label']} {one['score']:.2f}", line / 4
+        cv2.putText(
+            shown, text, (x1, max(12, y1 - 4)), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 80, 255), line - 1, cv2.LINE_AA
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written = cv2.imwrite(str(path), shown)
+    except (OSError, cv2.error) as error:
+        raise ModelsError(f"--draw {path.parent}: cannot be written to ({error})") from error
+    if not written:
+        raise ModelsError(f"--draw {path.parent}: {path.name} cannot be written")

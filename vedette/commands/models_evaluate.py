@@ -1,0 +1,154 @@
+"""``vedette models evaluate``: how good a model is, on labelled pictures and on clips in which nothing happens."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from vedette.commands.models_look import detector
+from vedette.commands.models_options import ModelsError, Name, Sets
+from vedette.commands.options import Json, print_json, print_table
+
+if TYPE_CHECKING:
+    from models.workshop.evaluate import Detect
+    from models.workshop.figures import Figure
+
+_LEAST_SCORE: Final = 0.05
+_HOUSE_FPS: Final = 29.97
+"""Frames a second of the burning house, in which its flames are counted."""
+
+
+@dataclass
+class _Told:
+    """What is said beside the figures: on stderr, so that standard output holds JSON alone."""
+
+    faults: list[str]
+    notes: list[str]
+
+
+def evaluate(
+    name: Name,
+    data: Sets = None,
+    split: Annotated[str | None, typer.Option(help="Any split of the labels; val when left out.")] = None,
+    target: Annotated[str | None, typer.Option(help="Artefact to measure; this machine's own when left out.")] = None,
+    negatives: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR[:SPLIT]", help="Pictures in which nothing is to be found; may be given again."),
+    ] = None,
+    clips: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE|DIR", help="Clips in which nothing burns; alone, nothing else is measured."),
+    ] = None,
+    no_clips: Annotated[bool, typer.Option("--no-clips", help="Leave out the data folder's quiet clips.")] = False,
+    json: Json = False,
+) -> None:
+    """Measure a model on a split, whole and slice by slice, on real negatives, and on clips without an event.
+
+    DIR of --data is the data folder, or any folder with a labels.jsonl. What cannot be read is named, the rest is
+    measured; the exit code is then 2.
+    """
+    from models.workshop.labels import LabelError
+
+    found: list[Figure] = []
+    told = _Told([], [])
+    find, manifest = detector(name, target, _LEAST_SCORE)
+    thresholds = dict(manifest.thresholds)
+    try:
+        if clips is None or data is not None or split is not None or negatives:
+            found += _pictures(name, data, split or "val", find, thresholds, manifest.labels, negatives, told)
+        if not no_clips:
+            found += _clips(name, data, find, thresholds, clips, told)
+    except (KeyError, OSError, ValueError) as error:
+        text = str(error) if isinstance(error, LabelError) else str(error).strip("'\"")
+        raise ModelsError(text) from error
+    for note in told.notes:
+        typer.secho(f"vedette: {note}", err=True)
+    if json:
+        print_json([figure.as_dict() for figure in found])
+    else:
+        print_table(
+            ["FIGURE", "SLICE", "VALUE", "UNIT", "CONDITIONS"],
+            [[f.name, f.slice, f"{f.value:.4f}", f.unit, f.conditions] for f in found],
+            "nothing was measured",
+        )
+    for fault in told.faults:
+        typer.secho(f"vedette: {fault}", fg="red", err=True)
+    if told.faults:
+        raise typer.Exit(2)
+
+
+def _pictures(
+    name: str,
+    data: Path | None,
+    split: str,
+    find: "Detect",
+    thresholds: Mapping[str, float],
+    labels: Sequence[str],
+    negatives: list[str] | None,
+    told: _Told,
+) -> "Sequence[Figure]":
+    from edge.vision.picture import read_picture
+    from models.workshop.evaluate import examine
+    from models.workshop.negatives import quiet_set
+    from models.workshop.progress import track
+
+    quiet = [quiet_set(text) for text in negatives] if negatives else None
+    report = examine(name, data, split, find, thresholds, labels, quiet, read_picture, track)
+    told.faults += report.faults
+    told.notes += report.notes
+    return report.figures
+
+
+def _clips(
+    name: str,
+    data: Path | None,
+    find: "Detect",
+    thresholds: Mapping[str, float],
+    given: list[Path] | None,
+    told: _Told,
+) -> "list[Figure]":
+    """Figures of the clips given, or of the data folder's quiet ones and the burning house."""
+    from edge.analyzers.fire import LABELS as BURNING
+    from models.workshop.data import data_folder
+    from models.workshop.measure import BURNING as HOUSE
+    from models.workshop.measure import QUIET
+    from vedette.clips import clips_in
+    from vedette.false_alarms import burning, figures, first_flame
+
+    if not set(thresholds) & set(BURNING):
+        if given:
+            raise ModelsError(f"--clips: model '{name}' raises no alarm by itself; {' and '.join(BURNING)} do")
+        return []
+    if given:
+        return figures(name, list(_replays(clips_in(given), find, thresholds, told)), thresholds)
+    folder = data_folder(data)
+    if (folder / "labels.jsonl").is_file():
+        return []
+    quiet = [folder / "clips" / clip for clip in QUIET if (folder / "clips" / clip).is_file()]
+    if not quiet:
+        told.notes.append(f"{folder / 'clips'}: none of the quiet clips is there; false alarms over time not measured")
+        return []
+    found = figures(name, list(_replays(quiet, find, thresholds, told)), thresholds)
+    house = folder / "clips" / HOUSE
+    if house.is_file() and house.with_suffix(".xml").is_file():
+        for one in _replays([house], find, thresholds, told):
+            found += burning(name, one, first_flame(house.with_suffix(".xml"), _HOUSE_FPS))
+    return found
+
+
+def _replays(clips: Sequence[Path], find: "Detect", thresholds: Mapping[str, float], told: _Told) -> Iterable[Any]:
+    """Each clip that can be played; the others are told."""
+    from edge.vision.engine import EngineError
+    from models.workshop.progress import track
+    from vedette.clips import ClipError
+    from vedette.false_alarms import replay
+
+    for clip in track(clips, "clips"):
+        try:
+            yield replay(clip, find, thresholds)
+        except ClipError as error:
+            told.faults.append(f"{error}; not counted")
+        except EngineError as error:
+            told.faults.append(f"{clip}: {error}; not counted")
