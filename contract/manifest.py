@@ -97,6 +97,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     unit: str = ""
     data: str = ""
     split: str = ""
+    slice: str = ""
+    """The part of the data, such as ``light=night``; empty for the whole."""
 
 
 class DataSet(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +130,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     notice: str = ""
     minimum_runtime: dict[str, str] = {}
     created: str = ""
+    answerable: str = ""
+    """Who answers for the release, a person or an organisation."""
+    follows: str = ""
+    """The version that it follows."""
 
     def files(self) -> dict[str, tuple[str, int | None]]:
         """Every file of the release, as path -> (SHA-256, bytes where stated)."""

@@ -1,10 +1,13 @@
 """``vedette models quantize`` and ``card``: from an ONNX file to a release."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vedette.commands.models_options import Name, Sets, To, Work, step
+from vedette.commands.models_options import Name, Sets, To, Work, say, step
+
+Study = Annotated[bool, typer.Option("--study", help="Try many settings first; keep the best, and the table.")]
 
 
 def quantize(
@@ -12,12 +15,20 @@ def quantize(
     work: Work,
     to: To,
     data: Sets = None,
+    study: Study = False,
+    pictures: Annotated[
+        int | None, typer.Option(min=0, help="Pictures of val that a study measures each setting on; 0 = all.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that a study runs each file, to compare times.")] = 20,
 ) -> None:
-    """Quantize an exported detector to INT8, one artefact a target; needs the 'train' extra."""
-    from models.workshop import steps
+    """Quantize an exported detector to INT8, one artefact a target; needs the 'train' extra.
+
+    Without --study the settings are those of 'quantization.json' in the release's folder, else the stated ones.
+    """
+    from models.workshop import ship
     from models.workshop.data import data_folder
 
-    made = step(lambda: steps.quantize_detector(name, data_folder(data), work, to))
+    made = step(lambda: ship.quantize_detector(name, data_folder(data), work, to, say, study, pictures, rounds))
     for target, path in made.items():
         typer.echo(f"{target:14} {path}")
 
@@ -28,17 +39,43 @@ def card(
     work: Work,
     to: To,
     data: Sets = None,
+    answerable: Annotated[str, typer.Option(help="Who answers for the release: a person or an organisation.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Release it although INT8 loses too much.")] = False,
 ) -> None:
-    """Measure the artefacts of a release, and write its golden samples, its manifest and its card."""
+    """Measure the artefacts of a release, and write its golden samples, its manifest and its card.
+
+    A release is refused that is too large, has too few golden samples, or lost too much to INT8.
+    """
     from datetime import UTC, datetime
 
-    from models.workshop import steps
+    from models.workshop import ship
     from models.workshop.data import data_folder
     from vedette.drawn.golden import golden_pictures
 
     def make() -> object:
         today = datetime.now(UTC).date().isoformat()
-        return steps.release_detector(name, version, data_folder(data), work, to, golden_pictures(name), today)
+        return ship.release_detector(
+            name, version, data_folder(data), work, to, golden_pictures(name), today, answerable, force
+        )
 
     step(make)
     typer.echo(str(to / "card.md"))
+
+
+def one_shape(name: str, size: str, to: Path, heads: bool) -> None:
+    """Write the FP32 file of a release, that in ``to`` or else the zoo's, in one shape; see ``workshop.fixed``."""
+    from models import zoo
+    from models.workshop import ship
+
+    source = to / f"{name}.onnx-fp32.onnx"
+    if not source.is_file() and name in zoo.names():
+        manifest, folder = zoo.load(name)
+        source = folder / manifest.artefacts["onnx-fp32"].file
+    made = step(lambda: ship.export_fixed(source, name, size, to, heads))
+    typer.echo(str(made.path))
+    typer.echo(
+        f"  in   {made.input}, RGB, 0 to 255 times {made.scale:.6g}" if heads else f"  in   {made.input}, uint8 RGB"
+    )
+    for output, shape in made.outputs:
+        typer.echo(f"  out  {output} {list(shape)}")
+    typer.echo(f"  last convolutions: {', '.join(made.ends)}")
