@@ -6,6 +6,7 @@ The artefact (see ``models.workshop.export``) is cut at its own seams: ``pixels`
 then the scores. It carries the metadata that ultralytics' exporter writes and its ONNX backend reads.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,12 @@ class ReleaseGraph:
             floor=float(self._constant("post_floor")),
         )
 
+    @property
+    def scale(self) -> float:
+        """What a pixel of 0 to 255 is multiplied by before the network; 1 where the graph states none."""
+        stated = any(tensor.name == "pre_scale" for tensor in self._model.graph.initializer)
+        return float(self._constant("pre_scale")) if stated else 1.0
+
     def before(self) -> bytes:
         """The nodes before the network alone: ``images`` uint8 in, ``pixels`` float32 out."""
         import onnx
@@ -88,7 +95,15 @@ class ReleaseGraph:
 
         make, helper = onnx.helper.make_tensor_value_info, onnx.helper
         nodes = [n for n in self._model.graph.node if not n.name.startswith((_BEFORE, _AFTER))]
-        nodes = [_renamed(node, PIXELS, "images") for node in nodes]
+        constants: dict[str, tuple[list[Any], int]] = {
+            "twin_halves": ([2, 2], onnx.TensorProto.INT64),
+            "twin_half": ([0.5], onnx.TensorProto.FLOAT),
+        }
+        if math.isclose(self.scale, 1 / 255, rel_tol=1e-5):
+            nodes = [_renamed(node, PIXELS, "images") for node in nodes]
+        else:  # a network that wants another scale than ultralytics gives
+            constants["twin_scale"] = ([255 * self.scale], onnx.TensorProto.FLOAT)
+            nodes.insert(0, helper.make_node("Mul", ["images", "twin_scale"], [PIXELS], name="twin_scale"))
         nodes += [
             helper.make_node("Split", [BOXES, "twin_halves"], ["twin_low", "twin_high"], name="twin_split", axis=2),
             helper.make_node("Sub", ["twin_high", "twin_low"], ["twin_size"], name="twin_size"),
@@ -103,7 +118,7 @@ class ReleaseGraph:
             nodes,
             [make("images", onnx.TensorProto.FLOAT, [1, 3, height, width])],
             [make(OUTPUT, onnx.TensorProto.FLOAT, [1, 4 + len(labels), None])],
-            {"twin_halves": ([2, 2], onnx.TensorProto.INT64), "twin_half": ([0.5], onnx.TensorProto.FLOAT)},
+            constants,
         )
         helper.set_model_props(model, _metadata(labels, width, height))
         return _bytes(model)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
@@ -103,6 +104,22 @@ def test_what_is_around_the_network_is_the_artefacts_own(name: str, kind: Kind, 
     )
     (found,) = open_session(path).run(None, {"images": pixels})
     np.testing.assert_allclose(rows, found, atol=0.02)
+
+
+def test_twin_gives_the_network_the_scale_it_wants(tmp_path: Path) -> None:
+    manifest, path = _release("person")
+    other = onnx.load(str(path))
+    for constant in other.graph.initializer:
+        if constant.name == "pre_scale":
+            constant.CopyFrom(onnx.numpy_helper.from_array(np.array(0.5 / 255, np.float32), "pre_scale"))
+    onnx.save(other, str(tmp_path / "half.onnx"))
+    sides = manifest.input.fit(640, 480)
+    full, half = (open_session(ReleaseGraph(p).twin(manifest.labels, *sides)) for p in (path, tmp_path / "half.onnx"))
+    floats = np.random.default_rng(1).random((1, 3, sides[1], sides[0]), np.float32)
+    (dimmed,) = full.run(None, {"images": floats / 2})
+    (told,) = half.run(None, {"images": floats})
+    np.testing.assert_allclose(told, dimmed, atol=1e-2)
+    assert not np.allclose(full.run(None, {"images": floats})[0], dimmed, atol=1e-2)
 
 
 def test_twin_tells_ultralytics_what_it_is() -> None:
