@@ -1,8 +1,8 @@
 """Hailo's neural processors (Hailo-8, 8L, 10H), by HailoRT's Python package. Untested: no board has run this yet.
 
-Written from the package's own documentation, HailoRT 5.2: ``VDevice``, ``create_infer_model``, ``configure``,
-``create_bindings``, ``run``. What the artefact (target ``hailo``, a HEF) must be, made by the Dataflow Compiler on
-another machine:
+Written from the package's own documentation, HailoRT 4.18 to 5.2: ``VDevice``, ``create_infer_model``, ``configure``,
+``create_bindings``, ``run_async``. What the artefact (target ``hailo``, a HEF) must be, made by the Dataflow Compiler
+on another machine:
 
 * the part of the ONNX graph from ``pixels`` to ``scores`` ``[1, C, A]`` and ``boxes`` ``[1, A, 4]``, with a
   normalization of mean 0 and deviation 255 in front, so that it takes pixels of 0 to 255 (NHWC);
@@ -16,13 +16,16 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
+import structlog
 from hailo_platform import FormatType, HailoSchedulingAlgorithm, VDevice
 from hailo_platform.pyhailort.pyhailort import HailoRTException, HailoRTTimeout
 from numpy.typing import NDArray
 
 from edge.vision.engine import EngineError, EngineTimeoutError
-from edge.vision.runtimes.file import ModelFile, too_slow
+from edge.vision.runtimes.file import ModelFile, still_busy, too_slow
 from edge.vision.runtimes.suppress import read_heads, suppress
+
+log = structlog.get_logger()
 
 
 class HailoRuntime:
@@ -35,6 +38,7 @@ class HailoRuntime:
     def __init__(self, file: ModelFile) -> None:
         self._file = file
         self._stack = ExitStack()
+        self._late: Any = None
         try:
             self._open(file)
         except HailoRTException as error:
@@ -45,19 +49,35 @@ class HailoRuntime:
             raise
 
     def run(self, tensor: NDArray[Any]) -> NDArray[np.float32]:
-        """See ``Runtime.run``. HailoRT itself ends a run that takes too long."""
+        """See ``Runtime.run``. A run that takes too long is left alone, since it still writes to its memory; until it
+        is through every picture is refused."""
+        self._await_late()
         np.copyto(self._pixels, tensor[0].transpose(1, 2, 0))
         try:
-            self._model.run([self._bindings], round(self._file.limit_s * 1000))
+            self._late = self._model.run_async([self._bindings])
+            self._late.wait(round(self._file.limit_s * 1000))
         except HailoRTTimeout as error:
             raise EngineTimeoutError(too_slow(self._file)) from error
         except HailoRTException as error:
+            self._late = None
             raise EngineError(f"{self._file.path}: the run failed: {error}") from error
+        self._late = None
         return suppress(*read_heads(self._file.path, self._outputs, len(self._file.manifest.labels)))
 
     def close(self) -> None:
         """Give the processor back."""
         self._stack.close()
+
+    def _await_late(self) -> None:
+        if self._late is None:
+            return
+        try:
+            self._late.wait(0)
+        except HailoRTTimeout as error:
+            raise EngineTimeoutError(still_busy(self._file)) from error
+        except HailoRTException as error:
+            log.warning("late run failed", model=self._file.manifest.name, reason=str(error))
+        self._late = None
 
     def _open(self, file: ModelFile) -> None:
         spec = file.spec

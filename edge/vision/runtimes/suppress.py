@@ -1,9 +1,9 @@
 """The suppression of doubles, for hardware whose compiler cannot hold it in the graph.
 
 An ONNX artefact gives ``[N, 6]``, doubles suppressed. The compilers for Rockchip's and Hailo's processors want outputs
-of one size and know no NonMaxSuppression, so their artefacts end where that begins: ``scores`` ``[1, C, A]``, 0 to 1,
-and ``boxes`` ``[1, A, 4]``, x1, y1, x2, y2 in input pixels, for C labels and A cells. What follows here does the same
-as the graph's end, with the same numbers.
+of one size (RKNN-Toolkit2's list of operators has neither NonMaxSuppression nor GatherND), so their artefacts end where
+that begins: ``scores`` ``[1, C, A]``, 0 to 1, and ``boxes`` ``[1, A, 4]``, x1, y1, x2, y2 in input pixels, for C labels
+and A cells. What follows here does the same as the graph's end, with the same numbers.
 """
 
 from collections.abc import Sequence

@@ -134,17 +134,24 @@ def hailo(bench: Bench) -> dict[str, ModuleType]:
                 self._model.output(name).set_buffer(buffer)
             return Bindings(self._model.inputs[0], self._model.outputs)
 
-        def run(self, bindings: list[Bindings], timeout: int) -> None:
+        def run_async(self, bindings: list[Bindings]) -> "Job":
             assert self._open
-            assert timeout in (300, 5000)
-            if bench.hangs is not None:
+            pixels = bindings[0].input().buffer
+            assert pixels is not None
+            return Job(self._model, pixels)
+
+    class Job:
+        def __init__(self, model: "Model", pixels: NDArray[Any]) -> None:
+            self._model, self._pixels, self._hangs = model, pixels, bench.hangs
+
+        def wait(self, timeout_ms: int) -> None:
+            assert isinstance(timeout_ms, int)
+            if self._hangs is not None and not self._hangs.wait(timeout_ms / 1000):
                 raise HailoRTTimeout("wait for the job timed out")
             if "run" in bench.fails:
                 raise HailoRTException("the stream was aborted")
-            pixels = bindings[0].input().buffer
-            assert pixels is not None
             # A HEF's outputs come in an order of their own.
-            scores, boxes = heads(pixels)
+            scores, boxes = heads(self._pixels)
             for stream, found in zip(self._model.outputs, (boxes, scores), strict=True):
                 assert stream.buffer is not None
                 stream.buffer[...] = found.reshape(stream.shape)

@@ -240,29 +240,26 @@ def small_model(nodes: list[onnx.NodeProto], constants: list[onnx.TensorProto]) 
 
 
 def test_a_detector_that_hangs_costs_its_time_and_works_again(tmp_path, kind):
-    raw = looping_model(3_000_000)
+    # OpenVINO cannot leave the loop: there it must come to an end for the test to do so.
+    raw = looping_model(3_000_000 if kind == "openvino" else 2**40)
     (tmp_path / "orange.onnx").write_bytes(raw)
-    engine = load_engine(manifest_of(raw, 64), tmp_path, 1, engine=kind, limit_s=0.2)
+    engine = load_engine(manifest_of(raw, 64), tmp_path, 1, engine=kind, limit_s=0.5)
     calm, white = picture(64, 64, None), np.full((64, 64, 3), 255, np.uint8)
     assert engine.detect(calm) == []
+    said = []
     for _ in range(2):
-        began = time.monotonic()
-        with pytest.raises(EngineTimeoutError, match=r"no result within 0\.2 s"):
+        with pytest.raises(EngineTimeoutError, match=r"no result within 0\.5 s") as caught:
             engine.detect(white)
-        assert time.monotonic() - began < 2.0
-    # ONNX Runtime ends the run; OpenVINO only when the loop is through, and says so until then.
-    refusals = []
+        said.append("an earlier picture" in str(caught.value))
+    assert said == [False, kind == "openvino"]
     for _ in range(600):
         try:
             assert engine.detect(calm) == []
             break
-        except EngineTimeoutError as error:
-            refusals.append(str(error))
+        except EngineTimeoutError:
             time.sleep(0.1)
     else:
         pytest.fail("it never worked again")
-    assert all("an earlier picture" in said for said in refusals)
-    assert not refusals or kind == "openvino"
     engine.close()
 
 

@@ -79,7 +79,7 @@ def test_a_run_that_hangs_is_given_up_and_the_next_ones_work_again(tmp_path, nam
         began = time.monotonic()
         with pytest.raises(EngineTimeoutError, match=r"no result within 0\.3 s"):
             engine.detect(picture(64, 64, None))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
     bench.hangs.set()
     bench.hangs = None
     for _ in range(500):
@@ -100,7 +100,7 @@ def test_one_that_is_closed_while_it_hangs_does_not_wait(tmp_path, name, bench):
         engine.detect(picture(64, 64, None))
     began = time.monotonic()
     engine.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     bench.hangs.set()
 
 
