@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vedette.commands import models_evaluate, models_look, models_make, models_ship
+from vedette.commands import models_convert, models_evaluate, models_look, models_make, models_ship
 from vedette.commands.models_options import ModelsError, Name
 from vedette.commands.options import HOME, Data, Json, print_json, print_table
 
@@ -66,6 +66,7 @@ for command in (
     models_make.data,
     models_make.train,
     models_make.export,
+    models_convert.convert,
     models_ship.quantize,
     models_ship.card,
 ):
