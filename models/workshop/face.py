@@ -213,6 +213,7 @@ def release_face(
     thresholds = dict.fromkeys(LABELS, THRESHOLD)
     figures = measure_face(data, detects, log, every)
     samples = make_golden(folder, golden, thresholds, sure(detects[REFERENCE]))
+    refuse_golden(samples, LABELS)
     manifest = publish(folder, NAME, version, LABELS, INPUT, thresholds, files, samples, figures, origin(data), created)
     write_card(folder, manifest, PROSE)
     for target, detect in detects.items():
