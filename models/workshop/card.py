@@ -109,7 +109,7 @@ def summary(manifest: Manifest) -> str:
             m
             for m in manifest.metrics
             if re.fullmatch(rf"{manifest.name}\.{name}", m.name)
-            and re.fullmatch(part, m.slice)
+            and re.fullmatch(part, part_of(m))
             and target(m, manifest.artefacts) in ("", SHIPPED)
         ]
         for metric in sorted(found, key=lambda m: ("test", "val", "").index(m.split) if m.split != "train" else 3):
@@ -132,7 +132,7 @@ def measured(manifest: Manifest) -> list[str]:
     """Every figure, in a table for each artefact, split and slice."""
     groups: dict[tuple[str, str, str], list[Metric]] = {}
     for metric in manifest.metrics:
-        key = (target(metric, manifest.artefacts), metric.split, metric.slice)
+        key = (target(metric, manifest.artefacts), metric.split, part_of(metric))
         groups.setdefault(key, []).append(metric)
     order = {name: number for number, name in enumerate(("", *manifest.artefacts))}
     parts: list[str] = []
@@ -198,12 +198,18 @@ def target(metric: Metric, artefacts: Iterable[str]) -> str:
     return next((name for name in artefacts if re.search(rf"(^|[;,] ?){re.escape(name)}\b", metric.data)), "")
 
 
+def part_of(metric: Metric) -> str:
+    """The slice of a figure; of an older manifest the source that its data name behind the split."""
+    found = re.match(r"[\w-]+/(?:train|val|test)/([^,;]+)", metric.data)
+    return metric.slice or (f"source={found[1]}" if found else "")
+
+
 def _about(metric: Metric, artefacts: Iterable[str]) -> str:
     return re.sub(rf"; {re.escape(target(metric, artefacts) or '-')}$", "", metric.data)
 
 
 def _named(metric: Metric) -> str:
-    return f"{metric.name} ({metric.slice})" if metric.slice else metric.name
+    return f"{metric.name} ({part_of(metric)})" if part_of(metric) else metric.name
 
 
 def _value(metric: Metric) -> str:

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
+import onnx.version_converter
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorData, TensorsData
@@ -33,6 +34,8 @@ HEAD = ("scores", "boxes")
 BODY = ("Conv", "Concat", "MaxPool", "Resize", "Add", "Relu", "Sigmoid", "Mul")
 BYTES = {"u8": QuantType.QUInt8, "s8": QuantType.QInt8}
 ACTIVATION_OPS = ("Relu", "Sigmoid", "Mul")
+CHANNELS = 13
+"""The first opset in which a weight may have a scale for each channel."""
 
 
 Rest = tuple[list[onnx.NodeProto], list[onnx.TensorProto], list[onnx.ValueInfoProto]]
@@ -80,6 +83,8 @@ def prepare(source: Path) -> Prepared:
     if not source.is_file():
         raise FileNotFoundError(f"{source} does not exist; run 'vedette models export' first")
     model = onnx.load(str(source))
+    if any(one.domain in ("", "ai.onnx") and one.version < CHANNELS for one in model.opset_import):
+        model = onnx.version_converter.convert_version(model, CHANNELS)
     rest = cut_off(model)
     with TemporaryDirectory() as folder:
         core, ready = Path(folder) / "core.onnx", Path(folder) / "ready.onnx"

@@ -10,7 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from models.workshop.judge import Judge, race
-from models.workshop.quantize import calibrate, feeds, prepare, quantize, quantized, save
+from models.workshop.quantize import calibrate, cut_off, feeds, prepare, quantize, quantized, save
 from models.workshop.ranges import BINS, Spread, collect
 from models.workshop.record import Layer, RecordError, Row, Study, chosen, read_study, write_study
 from models.workshop.settings import METHODS, TARGETS, Settings
@@ -252,3 +252,15 @@ def test_a_race_tells_the_slower_of_two(tmp_path: Path) -> None:
     ms, fast, share = race(path, source, feed, 9)
     assert share > 1.2
     assert ms > fast
+
+
+def test_a_network_of_an_older_opset_is_lifted(tmp_path: Path) -> None:
+    source = write_blind(tmp_path / "blind.onnx")
+    old = onnx.load(str(source))
+    cut_off(old)
+    old.opset_import[0].version = 11
+    onnx.save(old, str(tmp_path / "old.onnx"))
+    prepared = prepare(tmp_path / "old.onnx")
+    spreads = calibrate(prepared, orange_pictures(tmp_path / "train", 4, "train"), SPEC)
+    made = save(prepared, quantized(prepared, Settings(), spreads), tmp_path / "made.onnx")
+    assert next(o.version for o in onnx.load(str(made)).opset_import if not o.domain) >= 13

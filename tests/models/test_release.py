@@ -179,6 +179,15 @@ def test_the_short_table_comes_first_and_tells_the_shipped_artefact() -> None:
     assert "Warning" not in whole
 
 
+def test_a_figure_of_an_older_manifest_is_of_its_source() -> None:
+    old = Metric(name="fire.map50", value=0.381, data="fire/test/house, 30 pictures; x86-u8s8", split="test")
+    whole = Metric(name="fire.map50", value=0.443, data="fire/test; x86-u8s8", split="test")
+    text = summary(manifest(metrics=(old, whole)))
+    assert "0.443" in text
+    assert "0.381" not in text
+    assert "### test, source=house, x86-u8s8" in card(manifest(metrics=(old, whole)), PROSE)
+
+
 def test_a_loss_that_is_too_large_is_warned_of() -> None:
     metric = Metric(name="fire.int8_loss", value=0.0153, data="fire/val; x86-u8s8, against onnx-fp32", split="val")
     assert "**Warning:** fire/val; x86-u8s8, against onnx-fp32: INT8 loses 0.015 of mAP50" in card(
