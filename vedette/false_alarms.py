@@ -7,7 +7,7 @@ bound says so.
 """
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,17 +19,23 @@ from edge.analyzers.fire import LABELS as BURNING
 from edge.analyzers.fire import SLACK
 from edge.config import Camera
 from edge.vision.detectors import Result
+from edge.vision.engine import EngineError
 from edge.vision.watch import CameraWatch
 from models.workshop.figures import Figure
 from models.workshop.intervals import rate_upper
-from vedette.clips import frames
+from models.workshop.measure import BURNING as HOUSE
+from models.workshop.measure import QUIET
+from vedette.clips import ClipError, frames
 
 FPS: Final = 5.0
 """Frames a second: what a camera of a box has unless told otherwise."""
+HOUSE_FPS: Final = 29.97
+"""Frames a second of the burning house, in which its flames are counted."""
 _START: Final = 1_800_000_000_000_000
 _MODEL: Final = ModelRef(name="measured", version="0.0.0", sha256="0" * 64)
 
 Detect = Callable[[Any], list[Detection]]
+Track = Callable[[Sequence[Path], str], Iterable[Path]]
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,40 @@ def replay(path: Path, detect: Detect, thresholds: Mapping[str, float], fps: flo
         findings = watch.conclude({"measured": Result(found, thresholds, _MODEL)}, captured, captured, now)
         alarms += [(now, e) for e in findings.events if e.kind in BURNING and e.phase is Phase.OPEN]
     return Replay(path, now + 1 / fps, looks, fired, tuple(alarms))
+
+
+def on_data(
+    name: str,
+    data: Path,
+    detect: Detect,
+    thresholds: Mapping[str, float],
+    faults: list[str],
+    track: Track = lambda clips, title: clips,
+) -> list[Figure]:
+    """The figures of the data folder's quiet clips, as far as they are there, and of the burning house.
+
+    What cannot be played is told in ``faults``.
+    """
+    quiet = [data / "clips" / clip for clip in QUIET if (data / "clips" / clip).is_file()]
+    found = figures(name, replays(track(quiet, f"{name} on quiet clips"), detect, thresholds, faults), thresholds)
+    house = data / "clips" / HOUSE
+    marks = house.with_suffix(".xml")
+    if house.is_file() and marks.is_file():
+        for one in replays([house], detect, thresholds, faults):
+            found += burning(name, one, first_flame(marks, HOUSE_FPS))
+    return found
+
+
+def replays(clips: Iterable[Path], detect: Detect, thresholds: Mapping[str, float], faults: list[str]) -> list[Replay]:
+    """Each clip that can be played to its end; the others are told in ``faults``."""
+    played = []
+    for clip in clips:
+        try:
+            played.append(replay(clip, detect, thresholds))
+        except (ClipError, EngineError) as error:
+            text = str(error)
+            faults.append(f"{text if str(clip) in text else f'{clip}: {text}'}; not counted")
+    return played
 
 
 def figures(name: str, replays: Sequence[Replay], thresholds: Mapping[str, float]) -> list[Figure]:

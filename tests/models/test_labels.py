@@ -7,6 +7,7 @@ import pytest
 
 from models.workshop.data import read_set
 from models.workshop.labels import LabelError, read_rows
+from tests.models.zoo_cases import DATA
 
 GOOD = {
     "image": "a.jpg",
@@ -162,3 +163,23 @@ def test_a_line_overrules_its_source(tmp_path: Path) -> None:
 def test_whoever_labels_statues_knows_persons(tmp_path: Path) -> None:
     rows = {"source": "a", "boxes": [box("person")]}, {"source": "b", "boxes": [box("person-like")]}
     assert "person" not in unlabelled(tmp_path, *rows)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "pictures", "silent"),
+    [
+        ("fire", 4230, {"continuous_fire_k1mo55": "smoke"}),
+        ("person", 2741, {}),
+        ("plate", 1688, {"license_plate_bertugilk": "vehicle", "license_plate_lizenzbear": "vehicle"}),
+        ("crowd", 858, {}),
+    ],
+)
+def test_the_sets_of_the_data_folder_have_no_fault(name: str, pictures: int, silent: dict[str, str]) -> None:
+    if not (DATA / name / "labels.jsonl").is_file():
+        pytest.skip(f"{DATA / name} is not there; set VEDETTE_DATA to the data folder")
+    found = read_set(DATA / name, anywhere=False)
+    assert len(found) == pictures
+    for picture in found:
+        assert (silent.get(picture.source, "") in picture.unlabelled) == (picture.source in silent)
+    known = {"fire": "cctv_fire8_abonia", "plate": "license_plates_us_eu_conztantinee"}.get(name)
+    assert not any(picture.unlabelled for picture in found if picture.source == known)

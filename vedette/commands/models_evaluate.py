@@ -1,9 +1,9 @@
 """``vedette models evaluate``: how good a model is, on labelled pictures and on clips in which nothing happens."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from models.workshop.figures import Figure
 
 _LEAST_SCORE: Final = 0.05
-_HOUSE_FPS: Final = 29.97
-"""Frames a second of the burning house, in which its flames are counted."""
 
 
 @dataclass
@@ -109,46 +107,24 @@ def _clips(
     given: list[Path] | None,
     told: _Told,
 ) -> "list[Figure]":
-    """Figures of the clips given, or of the data folder's quiet ones and the burning house."""
+    """Figures of the clips given, or of the data folder's."""
     from edge.analyzers.fire import LABELS as BURNING
     from models.workshop.data import data_folder
-    from models.workshop.measure import BURNING as HOUSE
-    from models.workshop.measure import QUIET
+    from models.workshop.progress import track
     from vedette.clips import clips_in
-    from vedette.false_alarms import burning, figures, first_flame
+    from vedette.false_alarms import figures, on_data, replays
 
     if not set(thresholds) & set(BURNING):
         if given:
             raise ModelsError(f"--clips: model '{name}' raises no alarm by itself; {' and '.join(BURNING)} do")
         return []
     if given:
-        return figures(name, list(_replays(clips_in(given), find, thresholds, told)), thresholds)
+        played = replays(track(clips_in(given), f"{name} on clips"), find, thresholds, told.faults)
+        return figures(name, played, thresholds)
     folder = data_folder(data)
     if (folder / "labels.jsonl").is_file():
         return []
-    quiet = [folder / "clips" / clip for clip in QUIET if (folder / "clips" / clip).is_file()]
-    if not quiet:
+    found = on_data(name, folder, find, thresholds, told.faults, track)
+    if not found:
         told.notes.append(f"{folder / 'clips'}: none of the quiet clips is there; false alarms over time not measured")
-        return []
-    found = figures(name, list(_replays(quiet, find, thresholds, told)), thresholds)
-    house = folder / "clips" / HOUSE
-    if house.is_file() and house.with_suffix(".xml").is_file():
-        for one in _replays([house], find, thresholds, told):
-            found += burning(name, one, first_flame(house.with_suffix(".xml"), _HOUSE_FPS))
     return found
-
-
-def _replays(clips: Sequence[Path], find: "Detect", thresholds: Mapping[str, float], told: _Told) -> Iterable[Any]:
-    """Each clip that can be played; the others are told."""
-    from edge.vision.engine import EngineError
-    from models.workshop.progress import track
-    from vedette.clips import ClipError
-    from vedette.false_alarms import replay
-
-    for clip in track(clips, "clips"):
-        try:
-            yield replay(clip, find, thresholds)
-        except ClipError as error:
-            told.faults.append(f"{error}; not counted")
-        except EngineError as error:
-            told.faults.append(f"{clip}: {error}; not counted")
