@@ -34,7 +34,8 @@ FIRST: tuple[tuple[str, str], ...] = (
     (r"(.+\.)?ap50", r"source=.*cctv.*"),
     (r"(.+\.)?like_rate", ""),
     (r"negatives\.fired(_upper)?", r".*"),
-    (r".*(false_)?alarms?.*", ""),
+    (r".*alarms?.*", ""),
+    (r"exposure", ""),
     (r"int8_loss", ""),
     (r".*ms", ""),
 )

@@ -6,7 +6,7 @@ releasing run with what a box has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from contract.detections import Detection
 from contract.manifest import Manifest
 from models.workshop.card import write_card
 from models.workshop.data import Image, Picture, read_set
-from models.workshop.evaluate import SETS
+from models.workshop.evaluate import SETS, Figure
 from models.workshop.golden import Detect, check_golden, make_golden, sha256
 from models.workshop.measure import measure
 from models.workshop.recipes import Recipe, recipe
@@ -136,13 +136,15 @@ def release_detector(
     created: str,
     answerable: str = "",
     force: bool = False,
+    clips: Callable[..., list[Figure]] | None = None,
 ) -> Manifest:
     """Measure the artefacts in `folder`, and write golden samples, manifest and card of a release there.
 
     `golden` names pictures (HxWx3 BGR) that may ship, with something to find and with nothing; what the FP32 reference
     sees in them at the recipe's thresholds is what every box must see. `created` is an ISO 8601 date, `answerable` who
-    answers for the release. Raises `ValueError` when an artefact does not pass the golden samples itself or has other
-    labels, and `release.RefusedError` when the release is too large, has too few golden samples, or (unless `force`)
+    answers for the release; `clips` counts alarms over clips as a box raises them (see `measure.measure`). Raises
+    `ValueError` when an artefact does not pass the golden samples itself or has other labels, and
+    `release.RefusedError` when the release is too large, has too few golden samples, or (unless `force`)
     lost too much to INT8.
     """
     need("onnxruntime")
@@ -158,7 +160,7 @@ def release_detector(
     }
     samples = make_golden(folder, golden, thresholds, at(detects[REFERENCE], thresholds))
     refuse_golden(samples, how.labels)
-    figures = measure(name, data, detects, thresholds)
+    figures = measure(name, data, detects, thresholds, **({"clips": clips} if clips else {}))
     figures += int8_loss(name, figures, files)
     if not force:
         refuse_loss(figures)

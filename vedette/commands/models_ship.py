@@ -1,11 +1,15 @@
 """``vedette models quantize`` and ``card``: from an ONNX file to a release."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vedette.commands.models_options import Name, Sets, To, Work, say, step
+
+if TYPE_CHECKING:
+    from models.workshop.evaluate import Detect, Figure
 
 Study = Annotated[bool, typer.Option("--study", help="Try many settings first; keep the best, and the table.")]
 
@@ -51,14 +55,22 @@ def card(
     from models.workshop import ship
     from models.workshop.data import data_folder
     from vedette.drawn.golden import golden_pictures
+    from vedette.false_alarms import on_data
+
+    faults: list[str] = []
+
+    def clips(folder: Path, detect: "Detect", thresholds: Mapping[str, float]) -> "list[Figure]":
+        return on_data(name, folder, detect, thresholds, faults)
 
     def make() -> object:
         today = datetime.now(UTC).date().isoformat()
         return ship.release_detector(
-            name, version, data_folder(data), work, to, golden_pictures(name), today, answerable, force
+            name, version, data_folder(data), work, to, golden_pictures(name), today, answerable, force, clips
         )
 
     step(make)
+    for fault in faults:
+        say(f"not measured: {fault}")
     typer.echo(str(to / "card.md"))
 
 
