@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import count
 
 import cv2
 import numpy as np
@@ -18,7 +17,8 @@ from models.workshop.data import Picture
 from models.workshop.loss import Batch
 
 LONGEST = 640  # pixels; larger pictures are kept at this longest side
-QUEUE = 6  # batches made ahead
+AHEAD = 6  # batches made ahead by each thread
+PLAIN = 0.1  # share of mosaics at the end of a training
 SCALES = (0.4, 1.4)  # against the letterboxed size; cameras see from further away than photographers
 
 
@@ -57,12 +57,13 @@ def load(picture: Picture, labels: Sequence[str]) -> Sample:
 
 
 class Feed:
-    """An endless row of batches; `seed` decides all of them.
+    """An endless row of batches. The seed and the number of a batch decide it, whoever makes it and whatever was made
+    before: a training that is taken up again at batch 700 sees what it would have seen.
 
     A batch has one of `sizes` (width, height in pixels), each as often as it is named: a network that has seen
     pictures of many shapes can be run at the shape of the camera.
-    `mosaics` is the share of pictures made of four, `evenings` the share of pictures without a truth that are given a
-    golden part.
+    `mosaics` is the share of pictures made of four, `PLAIN` from batch `plain_from` on; `evenings` the share of
+    pictures without a truth that are given a golden part. `makers` threads make batches ahead.
     """
 
     def __init__(
@@ -74,22 +75,22 @@ class Feed:
         seed: int,
         mosaics: float = 0.5,
         evenings: float = 0.0,
+        plain_from: int | None = None,
+        makers: int = 1,
     ) -> None:
         self.labels, self.sizes, self.batch, self.mosaics = tuple(labels), tuple(sizes), batch, mosaics
-        self.evenings = evenings
+        self.evenings, self.plain_from, self.makers, self.seed = evenings, plain_from, makers, seed
         with ThreadPoolExecutor(2) as pool:
             self.groups = [list(pool.map(lambda p: load(p, self.labels), s.pictures)) for s in shares]
         weights = np.array([s.share for s in shares])
         self.weights = weights / weights.sum()
-        self.rng = np.random.default_rng(seed)
 
-    def _sample(self, width: int, height: int) -> Sample:
-        rng = self.rng
+    def _sample(self, rng: np.random.Generator, mosaics: float, width: int, height: int) -> Sample:
         group = self.groups[rng.choice(len(self.groups), p=self.weights)]
         sample = group[rng.integers(len(group))]
         if self.evenings and not len(sample.boxes) and not sample.unlabelled and rng.random() < self.evenings:
             sample = replace(sample, image=evening(rng, sample.image))
-        if rng.random() < self.mosaics:
+        if rng.random() < mosaics:
             others = [sample]
             while len(others) < 4:
                 near = self.groups[rng.choice(len(self.groups), p=self.weights)]
@@ -102,10 +103,12 @@ class Feed:
             mixed = place(rng, sample, width, height, SCALES)
         return Sample(weather(rng, mixed.image), mixed.boxes, mixed.classes, mixed.unlabelled)
 
-    def make(self) -> tuple[torch.Tensor, Batch]:
-        """One batch: pictures `[N, 3, H, W]` uint8 RGB, and truths."""
-        width, height = self.sizes[self.rng.integers(len(self.sizes))]
-        samples = [self._sample(width, height) for _ in range(self.batch)]
+    def make(self, number: int) -> tuple[torch.Tensor, Batch]:
+        """The batch of that number, from 0: pictures `[N, 3, H, W]` uint8 RGB, and truths."""
+        rng = np.random.default_rng([self.seed, number])
+        mosaics = self.mosaics if self.plain_from is None or number < self.plain_from else min(PLAIN, self.mosaics)
+        width, height = self.sizes[rng.integers(len(self.sizes))]
+        samples = [self._sample(rng, mosaics, width, height) for _ in range(self.batch)]
         images = torch.from_numpy(np.stack([s.image[..., ::-1].transpose(2, 0, 1) for s in samples]))
         most = max(1, *(len(s.boxes) for s in samples))
         boxes = torch.zeros(self.batch, most, 4)
@@ -118,29 +121,14 @@ class Feed:
                 silent[n, c] = True
         return images, Batch(boxes, classes, silent)
 
-    def batches(self) -> Generator[tuple[torch.Tensor, Batch]]:
-        """Batches, made ahead by one thread, which ends when the iterator is closed."""
-        ready: queue.Queue[tuple[torch.Tensor, Batch] | Exception] = queue.Queue(QUEUE)
-        stop = threading.Event()
-
-        def work() -> None:
-            try:
-                while not stop.is_set():
-                    ready.put(self.make())
-            except Exception as error:  # noqa: BLE001 - handed to the reader, which raises it
-                ready.put(error)
-
-        thread = threading.Thread(target=work, daemon=True, name="feed")
-        thread.start()
+    def batches(self, first: int = 0) -> Generator[tuple[torch.Tensor, Batch]]:
+        """The batches from number `first` on, made ahead by threads, which end when the iterator is closed."""
+        pool = ThreadPoolExecutor(self.makers, "feed")
+        ready: deque[Future[tuple[torch.Tensor, Batch]]] = deque()
         try:
-            while True:
-                item = ready.get()
-                if isinstance(item, Exception):
-                    raise item
-                yield item
+            for number in count(first):
+                while len(ready) < AHEAD * self.makers:
+                    ready.append(pool.submit(self.make, number + len(ready)))
+                yield ready.popleft().result()
         finally:
-            stop.set()
-            while thread.is_alive():
-                # Makes room for a batch that the thread may be waiting to hand over.
-                with suppress(queue.Empty):
-                    ready.get(timeout=0.1)
+            pool.shutdown(cancel_futures=True)

@@ -65,6 +65,8 @@ class Part:
     """Without batch norms: they are melted in before the first step."""
     evenings: float = 0.0
     seed: int = 1
+    fewest: int = 100
+    """Steps at least, however small the part of the data is that is trained on."""
 
     @property
     def mines(self) -> bool:
@@ -111,6 +113,8 @@ TEACH = (
 """What the ReLU base network sees while the published network teaches it."""
 TEACH_STEPS = 400
 TEACH_RATE = 2e-3
+TEACH_FEWEST = 200
+"""Steps at least, however small the part of the data is that is taught on."""
 
 FIRE = Prose(
     purpose=(

@@ -1,34 +1,38 @@
-"""Training, on a plain CPU, in steps that can be broken off and taken up again.
+"""Training, on a plain CPU or a GPU, in steps that can be broken off and taken up again.
 
 Two steps make a detector. `teach` turns published COCO weights into a ReLU network of our layout: no labels, the
 published network is the teacher on every picture, for all of its classes or for those that a detector is to have.
 `train` then teaches the classes that we want. Both write a checkpoint every `SAVE_EVERY` steps and go on from it when
-called again.
+called again: with one thread a training that was broken off ends with the same bits as one that was not. Several
+threads, and a GPU, add in another order each time; there the two only agree closely.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from models.workshop import checkpoint as kept
 from models.workshop.feed import Feed, Share
 from models.workshop.loss import Batch, detection_loss, taught_loss
+from models.workshop.machine import Machine
 from models.workshop.network import STRIDES, Detector, centres, fold, is_folded
+from models.workshop.progress import Log, bar
+from models.workshop.provenance import digest, file_hash
 from models.workshop.start import COCO_CLASSES, published, settle_norms
 
 SAVE_EVERY = 100
 COCO = {"person": (0,), "vehicle": (2, 3, 5, 7)}
 """COCO's numbers of what a label stands for, the commonest first (car, motorcycle, bus, truck)."""
 PRIOR = 0.01  # score of a class that has learned nothing yet
-
-Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -95,55 +99,108 @@ def optimiser(net: nn.Module, plan: Plan) -> torch.optim.Optimizer:
 
 
 def teach(
-    weights: Path, shares: Sequence[Share], plan: Plan, checkpoint: Path, log: Log, base: Path | None = None
+    weights: Path,
+    shares: Sequence[Share],
+    plan: Plan,
+    checkpoint: Path,
+    log: Log,
+    base: Path | None = None,
+    machine: Machine = Machine(),  # noqa: B008 - frozen
 ) -> Path:
     """Turn the published network into a ReLU one by distillation.
 
     `weights` is the ONNX file of the published network. Without `plan.labels` all of its classes are taught; with them
     those only, which must be in `COCO`, beginning from the checkpoint `base` of an earlier `teach`. Returns
-    `checkpoint`.
+    `checkpoint`. Raises what `run` raises.
     """
-    teacher = published(weights).to(memory_format=torch.channels_last)
-    feed = Feed(shares, (), plan.sizes, plan.batch, plan.seed, plan.mosaics)
+    machine.take()
+    made = made_by(plan, shares, weights=weights, base=base)
+    if kept.done(checkpoint, made, plan.steps):
+        log(f"{checkpoint}: done before")
+        return checkpoint
+    torch.manual_seed(plan.seed)
+    teacher = published(weights)
+    feed = Feed(shares, (), plan.sizes, plan.batch, plan.seed, plan.mosaics, makers=machine.makers)
     if base is None:
-        first = torch.cat([feed.make()[0] for _ in range(4)]).float() / 255
+        first = torch.cat([feed.make(number)[0] for number in range(4)]).float() / 255
         net = settle_norms(teacher, first)
     else:
         net = Detector(len(plan.labels))
-        adopt(net, torch.load(base, weights_only=True)["average"], plan.labels)
+        adopt(net, kept.read(base)["average"], plan.labels)
+    teacher = teacher.to(machine.device, memory_format=torch.channels_last)
 
-    def loss(images: torch.Tensor, _truths: Batch, step: int) -> torch.Tensor:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    def loss(images: torch.Tensor, _truths: Batch) -> torch.Tensor:
+        with torch.no_grad(), torch.autocast(machine.device, torch.bfloat16):
             logits, boxes = teacher(images)
         if plan.labels:
             logits = torch.stack([logits[..., list(COCO[label])].amax(-1) for label in plan.labels], -1)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(machine.device, torch.bfloat16):
             ours = net(images)
         return taught_loss(ours[0], ours[1], logits, boxes)
 
-    return run(net, feed, plan, checkpoint, loss, log)
+    return run(net, feed, plan, checkpoint, loss, log, machine, made)
 
 
-def train(base: Path | None, shares: Sequence[Share], plan: Plan, checkpoint: Path, log: Log) -> Path:
-    """Train a detector for `plan.labels`, from the checkpoint `base` that `teach` wrote (None: from nothing)."""
+def train(
+    base: Path | None,
+    shares: Sequence[Share],
+    plan: Plan,
+    checkpoint: Path,
+    log: Log,
+    machine: Machine = Machine(),  # noqa: B008 - frozen
+) -> Path:
+    """Train a detector for `plan.labels`, from the checkpoint `base` that `teach` wrote (None: from nothing).
+
+    Returns `checkpoint`. Raises what `run` raises.
+    """
+    machine.take()
+    made = made_by(plan, shares, base=base)
+    if kept.done(checkpoint, made, plan.steps):
+        log(f"{checkpoint}: done before")
+        return checkpoint
+    torch.manual_seed(plan.seed)
     net = Detector(len(plan.labels))
     if base is not None:
-        state = torch.load(base, weights_only=True)["average"]
+        state = kept.read(base)["average"]
         if is_folded(state):
             net = fold(net.eval())
         adopt(net, state, plan.labels)
     if plan.folded:
         net = fold(net.eval())
-    feed = Feed(shares, plan.labels, plan.sizes, plan.batch, plan.seed, plan.mosaics, plan.evenings)
+    plain_from = math.ceil(plan.steps * (1 - plan.plain_tail))
+    feed = Feed(
+        shares,
+        plan.labels,
+        plan.sizes,
+        plan.batch,
+        plan.seed,
+        plan.mosaics,
+        plan.evenings,
+        plain_from,
+        machine.makers,
+    )
 
-    def loss(images: torch.Tensor, truths: Batch, step: int) -> torch.Tensor:
-        if step >= plan.steps * (1 - plan.plain_tail):
-            feed.mosaics = 0.1
-        with torch.autocast("cpu", torch.bfloat16):
+    def loss(images: torch.Tensor, truths: Batch) -> torch.Tensor:
+        with torch.autocast(machine.device, torch.bfloat16):
             logits, boxes = net(images)
-        return detection_loss(logits, boxes, cell_centres(images.shape[3], images.shape[2]), truths)[0]
+        cells = cell_centres(images.shape[3], images.shape[2]).to(images.device)
+        return detection_loss(logits, boxes, cells, truths)[0]
 
-    return run(net, feed, plan, checkpoint, loss, log)
+    return run(net, feed, plan, checkpoint, loss, log, machine, made)
+
+
+def made_by(plan: Plan, shares: Sequence[Share], **files: Path | None) -> dict[str, str]:
+    """What decides a training: its plan, what the files hold that it starts from, and the pictures with their truths.
+
+    Folders do not count, so that the data may move.
+    """
+    seen = (
+        (n, share.share, p.path.parts[-2:], p.width, p.height, p.truths, sorted(p.unlabelled))
+        for n, share in enumerate(shares)
+        for p in share.pictures
+    )
+    held = {name: file_hash(path) for name, path in files.items() if path is not None}
+    return {name: str(value) for name, value in asdict(plan).items()} | held | {"pictures": digest(seen)}
 
 
 def adopt(net: Detector, state: dict[str, torch.Tensor], labels: Sequence[str]) -> None:
@@ -169,52 +226,46 @@ def run(
     feed: Feed,
     plan: Plan,
     checkpoint: Path,
-    loss: Callable[[torch.Tensor, Batch, int], torch.Tensor],
+    loss: Callable[[torch.Tensor, Batch], torch.Tensor],
     log: Log,
+    machine: Machine,
+    made: Mapping[str, str],
 ) -> Path:
-    """The loop: from the checkpoint if there is one, to `plan.steps`."""
-    net = net.to(memory_format=torch.channels_last).train()
+    """The loop: from the checkpoint if there is one, to `plan.steps`. Returns `checkpoint`.
+
+    Raises `CheckpointError` for a checkpoint that something else than `made` made, `OSError` when one cannot be
+    written, `ValueError` when the loss is no number any more.
+    """
+    net = net.to(machine.device, memory_format=torch.channels_last).train()
     average, optimizer = Average(net), optimiser(net, plan)
-    step = 0
+    step, mean = 0, 0.0
     if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = kept.load(checkpoint, made)
         net.load_state_dict(saved["net"])
         optimizer.load_state_dict(saved["optimizer"])
-        average.state, average.updates, step = saved["average"], saved["updates"], saved["step"]
-        feed.rng.bit_generator.advance(step)  # type: ignore[attr-defined]
-        log(f"goes on from step {step} of {checkpoint}")
-    began, seen, mean = time.monotonic(), 0, 0.0
-    batches = feed.batches()
-    while step < plan.steps:
-        images, truths = next(batches)
-        for group in optimizer.param_groups:
-            group["lr"] = pace(step, plan)
-        x = (images.float() / 255).contiguous(memory_format=torch.channels_last)
-        value = loss(x, truths, step)
-        optimizer.zero_grad(set_to_none=True)
-        value.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 10.0)
-        optimizer.step()
-        average.update(net)
-        step, seen = step + 1, seen + len(images)
-        mean += (float(value.detach()) - mean) / min(seen // len(images), 50)
-        if step % 25 == 0:
-            log(f"step {step}/{plan.steps} loss {mean:.3f} {seen / (time.monotonic() - began):.1f} pictures/s")
-        if step % SAVE_EVERY == 0 or step == plan.steps:
-            save(checkpoint, net, optimizer, average, step)
-    batches.close()
+        average.state = {name: value.to(machine.device) for name, value in saved["average"].items()}
+        average.updates, step, mean = saved["updates"], saved["step"], saved["loss"]
+        log(f"{checkpoint}: goes on from step {step}")
+    began, seen = time.monotonic(), 0
+    with closing(feed.batches(step)) as batches, bar(f"train {checkpoint.stem}", plan.steps, step) as shown:
+        while step < plan.steps:
+            images, truths = next(batches)
+            truths = Batch(*(part.to(machine.device) for part in (truths.boxes, truths.classes, truths.silent)))
+            for group in optimizer.param_groups:
+                group["lr"] = pace(step, plan)
+            x = (images.to(machine.device).float() / 255).contiguous(memory_format=torch.channels_last)
+            value = loss(x, truths)
+            optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 10.0)
+            optimizer.step()
+            average.update(net)
+            step, seen = step + 1, seen + len(images)
+            mean += (float(value.detach()) - mean) / min(step, 50)
+            if not math.isfinite(mean):
+                raise ValueError(f"{checkpoint}: the loss of step {step} is {float(value.detach())}; lower the rate")
+            shown.advance(1, f"loss {mean:.3f}  {seen / (time.monotonic() - began):.1f} pictures/s")
+            if step % SAVE_EVERY == 0 or step == plan.steps:
+                state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "average": average.state}
+                kept.save(checkpoint, {**state, "updates": average.updates, "step": step, "loss": mean}, made)
     return checkpoint
-
-
-def save(checkpoint: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: Average, step: int) -> None:
-    """Write the checkpoint whole or not at all."""
-    part = checkpoint.with_suffix(".part")
-    state = {
-        "net": net.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "average": average.state,
-        "updates": average.updates,
-        "step": step,
-    }
-    torch.save(state, part)
-    part.replace(checkpoint)

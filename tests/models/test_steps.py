@@ -10,8 +10,9 @@ from contract.detections import Detection
 from models.workshop.data import Truth, read_set, write_list, write_set
 from models.workshop.licences import licence_of
 from models.workshop.recipes import RECIPES, recipe
-from models.workshop.steps import MissingExtraError, at, prepare, start_weights, teach_base, train_detector
+from models.workshop.steps import MissingExtraError, at, prepare, start_weights
 from models.workshop.teacher import taught
+from models.workshop.trainer import teach_base, train_detector
 
 WITHOUT_TORCH = pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="torch is installed")
 

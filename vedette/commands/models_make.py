@@ -1,45 +1,92 @@
 """``vedette models data``, ``train`` and ``export``: from pictures to an ONNX file."""
 
+import shlex
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vedette.commands.models_options import Name, Sets, To, Work, say, step
+from vedette.commands.models_options import ModelsError, Name, Sets, To, Work, say, step
 
 
 def data(work: Work, data: Sets = None) -> None:
-    """Draw pictures, and let a teacher label people where nobody has; into the work folder."""
+    """Merge the sets, leave out what a test shows, draw pictures, and let a teacher label people; into the work folder.
+
+    Says what there is (sources, splits, boxes, licences) and what was nearly the same.
+    """
     from models.workshop import steps
     from models.workshop.data import data_folder
+    from models.workshop.inventory import report
+    from models.workshop.merge import training
     from vedette.drawn.pictures import write_alight, write_pictures
 
     def make() -> None:
         folder = data_folder(data)
-        write_pictures(work / "drawn")
-        write_alight(work / "alight", folder)
+        for line in report(steps.gather(folder, work, _command())):
+            typer.echo(line)
+        if not (work / "drawn/labels.jsonl").is_file():
+            with steps.whole_folder(work / "drawn") as part:
+                write_pictures(part)
+        if not (work / "alight/labels.jsonl").is_file():
+            with steps.whole_folder(work / "alight") as part:
+                write_alight(part, folder, read=lambda where, split: training(where, work, split))
         steps.prepare(folder, work, say)
 
     step(make)
 
 
 def train(
-    name: Annotated[str, typer.Argument(help="'base', then a detector.")],
+    name: Annotated[str, typer.Argument(help="A detector, or 'base', which is made by itself where it is missing.")],
     work: Work,
     data: Sets = None,
+    part_of: Annotated[
+        float, typer.Option(help="Share of the pictures and steps, such as 0.1; made in a folder of its own.")
+    ] = 1.0,
+    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(help="Of the CPU; with 1 a training is the same bit for bit.")] = None,
 ) -> None:
-    """Train the base network or a detector; needs the 'train' extra. Goes on where it stopped."""
-    from models.workshop import steps
+    """Train a detector; needs the 'train' extra. Goes on where it stopped, and tells what it reaches on val."""
+    from models.workshop import trainer
     from models.workshop.data import data_folder
+    from models.workshop.machine import Machine
+    from models.workshop.provenance import read_record
 
-    folder = data_folder(data)
-    made = step(
-        lambda: steps.teach_base(folder, work, say) if name == "base" else steps.train_detector(name, folder, work, say)
-    )
-    typer.echo(str(made))
+    def make() -> object:
+        what = (data_folder(data), work, say, part_of, seed, Machine(device, threads), _command())
+        return trainer.teach_base(*what) if name == "base" else trainer.train_detector(name, *what)
+
+    typer.echo(str(step(make)))
+    record = read_record(trainer.own_folder(work, part_of) / f"{name}.train.json")
+    for figure, value in record.get("figures_on_val", {}).items():
+        typer.echo(f"  {figure:24} {value:.3f}  on val, FP32")
 
 
-def export(name: Name, work: Work, to: To) -> None:
+def export(
+    name: Name,
+    to: To,
+    work: Annotated[Path | None, typer.Option(help="Work folder of the workshop; not needed with --fixed.")] = None,
+    fixed: Annotated[
+        str | None, typer.Option(help="WIDTHxHEIGHT: the exported file in this one shape, for other compilers.")
+    ] = None,
+    heads: Annotated[
+        bool, typer.Option("--heads", help="With --fixed: scores and boxes, without the suppression of doubles.")
+    ] = False,
+) -> None:
     """Write a trained detector as ONNX, pixels in, detections out; needs the 'train' extra."""
     from models.workshop import steps
+    from vedette.commands.models_ship import one_shape
 
-    typer.echo(str(step(lambda: steps.export_detector(name, work, to))))
+    if fixed is not None:
+        one_shape(name, fixed, to, heads)
+        return
+    if heads:
+        raise ModelsError("--heads needs --fixed WIDTHxHEIGHT: a compiler that wants heads wants one shape")
+    if work is None:
+        raise ModelsError("export needs --work, the work folder with the trained checkpoint")
+    typer.echo(str(step(lambda: steps.export_detector(name, work, to, _command()))))
+
+
+def _command() -> str:
+    return shlex.join(["vedette", *sys.argv[1:]])

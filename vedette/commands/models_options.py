@@ -17,10 +17,18 @@ class ModelsError(RuntimeError):
     """A model cannot be used, measured or published; the text says why."""
 
 
+class StoppedError(ModelsError):
+    """Whoever started a step has stopped it."""
+
+    exit_code = 130
+
+
 def step(do: Callable[[], Any]) -> Any:
-    """Run a step of the workshop; what it lacks is told in one line."""
+    """Run a step of the workshop; what it lacks is told in one line, and so is being stopped."""
     try:
         return do()
+    except KeyboardInterrupt:
+        raise StoppedError("stopped; nothing half-written is left, and the same command goes on from there") from None
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelsError(str(error).strip("'\"")) from error
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from models.workshop.data import Image, Picture, Truth, read_set, write_set
+from models.workshop.progress import track
 from vedette.drawn.flame import Flame
 from vedette.drawn.scene import Kind, Scene
+
+Read = Callable[[Path, str], Sequence[Picture]]
 
 # Scenes that are shown or tested take seeds below; training and validation begin here and never meet them.
 FIRST_TRAINING_SEED = 100_000
@@ -50,18 +54,19 @@ def set_alight(pictures: Sequence[Picture], count: int) -> Iterator[tuple[str, s
 
 def write_pictures(folder: Path, training: int = 600, validation: int = 120) -> Path:
     """Write the drawn set (`labels.jsonl`, `train/`, `val/`) into `folder`; returns the folder."""
-    pictures = [
-        *draw(training, "train", FIRST_TRAINING_SEED),
-        *draw(validation, "val", FIRST_VALIDATION_SEED),
-    ]
-    write_set(folder, pictures, "drawn")
+    pictures = chain(
+        draw(training, "train", FIRST_TRAINING_SEED),
+        draw(validation, "val", FIRST_VALIDATION_SEED),
+    )
+    write_set(folder, list(track(pictures, "drawing", training + validation)), "drawn")
     return folder
 
 
-def write_alight(folder: Path, data: Path, count: int = 260) -> Path:
+def write_alight(folder: Path, data: Path, count: int = 260, read: Read = read_set) -> Path:
     """Write the set of real pictures with drawn flames into `folder`; the pictures are those of the data folder's sets
-    `person`, `crowd` (street cameras, twice as often) and `plate`. Returns the folder."""
-    street = [p for p in read_set(data / "crowd", "train") if p.source == "shanghaitech-B"]
-    pictures = [*read_set(data / "person", "train"), *street, *street, *read_set(data / "plate", "train")]
-    write_set(folder, list(set_alight(pictures, count)), "alight")
+    `person`, `crowd` (street cameras, twice as often) and `plate`, as `read` gives them (a set's folder and a split).
+    Returns the folder."""
+    street = [p for p in read(data / "crowd", "train") if p.source == "shanghaitech-B"]
+    pictures = [*read(data / "person", "train"), *street, *street, *read(data / "plate", "train")]
+    write_set(folder, list(track(set_alight(pictures, count), "setting alight", count)), "alight")
     return folder
