@@ -1,12 +1,14 @@
 # make up     install, start the whole system with a demonstration site, print the address of the page
 # make test   every test
 # make check  static checks: ruff, mypy, import-linter, the page's types
+# make workshop       the environment for training, in .venv-train (PyTorch: some gigabytes)
+# make test-workshop  the tests that need it
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UP ?=
 
-.PHONY: up install page test check format docs lock clean
+.PHONY: up install page test check format docs lock clean workshop test-workshop
 
 up: install page
 	@$(BIN)/vedette up $(UP)
@@ -33,6 +35,23 @@ cloud/console/dist/index.html: $(PAGE_SOURCES) | install
 test: install page
 	@$(BIN)/python -m pytest $(TESTS)
 
+# Training needs PyTorch, and ultralytics for comparison, which brings the other OpenCV: it has an environment of its own.
+TRAIN := .venv-train
+workshop: $(TRAIN)/.installed
+
+$(TRAIN)/.installed: requirements/train.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Vedette needs Python 3.11 or newer; name one: make PYTHON=python3.12 workshop" >&2; exit 2; }
+	@echo "installing PyTorch and the packages for training into $(TRAIN) (some gigabytes, once)"
+	@test -x $(TRAIN)/bin/python || $(PYTHON) -m venv $(TRAIN)
+	@$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/train.lock
+	@$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The servers that the other tests start are not installed there: their fixtures are left out.
+WORKSHOP_TESTS := tests/models/test_network.py tests/models/test_training.py tests/models/test_trainer.py tests/models/test_parts.py
+test-workshop: workshop
+	@$(TRAIN)/bin/python -m pytest --confcutdir=tests/models $(WORKSHOP_TESTS)
+
 check: install page
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,7 +71,7 @@ LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashe
 lock:
 	$(LOCK) --extra edge -o requirements/edge.lock
 	$(LOCK) --extra edge --extra cloud --extra dev -o requirements/all.lock
-	$(LOCK) --extra train -o requirements/train.lock
+	$(LOCK) --extra train --extra workshop -o requirements/train.lock
 
 clean:
-	rm -rf $(VENV) cloud/console/node_modules cloud/console/dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(TRAIN) cloud/console/node_modules cloud/console/dist .mypy_cache .ruff_cache .pytest_cache
