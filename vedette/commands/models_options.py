@@ -30,7 +30,8 @@ def step(do: Callable[[], Any]) -> Any:
     except KeyboardInterrupt:
         raise StoppedError("stopped; nothing half-written is left, and the same command goes on from there") from None
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelsError(str(error).strip("'\"")) from error
+        # The text of a KeyError is its argument; as a string it would stand in quotes.
+        raise ModelsError(str(error.args[0] if isinstance(error, KeyError) and error.args else error)) from error
 
 
 def say(line: str) -> None:
