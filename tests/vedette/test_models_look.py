@@ -161,4 +161,5 @@ def test_evaluate_clips_alone(tmp_path: Path) -> None:
     found = {f["name"]: f for f in json.loads(done.stdout) if not f["slice"]}
     assert set(found) == {"fire.alarms", "fire.exposure", "fire.alarms_per_hour", "fire.alarms_per_hour_upper"}
     assert found["fire.alarms"]["conditions"].startswith("1 quiet clips")
+    assert "leave one out" in refused("evaluate", "fire", "--clips", tmp_path, "--no-clips")
     assert "raises no alarm by itself" in refused("evaluate", "person", "--clips", tmp_path)

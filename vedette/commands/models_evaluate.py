@@ -49,6 +49,8 @@ def evaluate(
     """
     from models.workshop.labels import LabelError
 
+    if clips and no_clips:
+        raise ModelsError("--clips and --no-clips are given both; leave one out")
     found: list[Figure] = []
     told = _Told([], [])
     find, manifest = detector(name, target, _LEAST_SCORE)
