@@ -124,8 +124,8 @@ def train_detector(
         for number, one in enumerate(parts, 1):
             if one.mines and not (own / "mined" / name / "labels.jsonl").is_file():
                 mine(name, before, data, work, log, part_of)
-            takes(record, one.portions, data, work, own, before)
             seen = shares(one.portions, data, work, part_of)
+            takes(record, one.portions, data, work, own, before)
             before = train(before, seen, plan_of(one, how.labels), own / f"{name}.{number}.pt", log, machine)
         shutil.copyfile(before, final.with_suffix(".part"))
         final.with_suffix(".part").replace(final)
