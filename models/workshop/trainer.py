@@ -73,6 +73,7 @@ def teach_base(
     """The ReLU base network, distilled from the published one: `base.pt`. Raises what `train.teach` raises."""
     own = own_folder(work, part_of)
     need("torch", "onnx")
+    machine.take()
     from models.workshop.train import Plan, teach
 
     steps = fewer(TEACH_STEPS, TEACH_FEWEST, part_of)
@@ -112,6 +113,7 @@ def train_detector(
     """
     own, how = own_folder(work, part_of), recipe(name)
     need("torch", "onnx", "onnxruntime")
+    machine.take()
     from models.workshop.train import train
 
     parts = [scaled(one, part_of, seed) for one in how.parts]

@@ -43,6 +43,7 @@ def made(tmp_path: Path) -> tuple[Path, Path]:
     return data, work
 
 
+@pytest.mark.filterwarnings("ignore")  # PyTorch's exporter warns of itself
 @pytest.mark.usefixtures("small")
 def test_half_of_the_data_in_half_of_the_steps_says_what_it_reached(tmp_path: Path) -> None:
     data, work = made(tmp_path)
