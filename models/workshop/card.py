@@ -36,6 +36,7 @@ FIRST: tuple[tuple[str, str], ...] = (
     (r"negatives\.fired(_upper)?", r".*"),
     (r".*alarms?.*", ""),
     (r"exposure", ""),
+    (r"covered_heads|boxes_on_labelled_heads|int8_agreement", ""),
     (r"int8_loss", ""),
     (r".*ms", ""),
 )
@@ -109,12 +110,18 @@ def summary(manifest: Manifest) -> str:
         found = [
             m
             for m in manifest.metrics
-            if re.fullmatch(rf"{manifest.name}\.{name}", m.name)
+            if re.fullmatch(rf"{manifest.name}\.(?:{name})", m.name)
             and re.fullmatch(part, part_of(m))
             and target(m, manifest.artefacts) in ("", SHIPPED)
+            and m.split != "train"
         ]
-        for metric in sorted(found, key=lambda m: ("test", "val", "").index(m.split) if m.split != "train" else 3):
-            row = (_named(metric), _value(metric), metric.unit, metric.split or _about(metric, manifest.artefacts))
+        for metric in sorted(found, key=lambda m: ("test", "val", "").index(m.split)):
+            row = (
+                _named(metric),
+                _value(metric),
+                metric.unit,
+                _on(metric, manifest.name) or _about(metric, manifest.artefacts),
+            )
             if row not in rows:
                 rows.append(row)
     return table(("figure", "value", "unit", "on"), rows) if rows else "Nothing was measured."
@@ -207,6 +214,12 @@ def part_of(metric: Metric) -> str:
 
 def _about(metric: Metric, artefacts: Iterable[str]) -> str:
     return re.sub(rf"; {re.escape(target(metric, artefacts) or '-')}$", "", metric.data)
+
+
+def _on(metric: Metric, name: str) -> str:
+    """The split; with its set, where that is not the detector's own."""
+    where = re.split("[,;]", metric.data)[0]
+    return metric.split if metric.split and where.startswith(f"{name}/") else where if metric.split else ""
 
 
 def _named(metric: Metric) -> str:

@@ -229,7 +229,10 @@ def origin(data: Path) -> Origin:
     for picture in some(data, CALIBRATION):
         counted[picture.source] = counted.get(picture.source, 0) + 1
     return Origin(
-        tuple(DataSet(name=s, licence=f"{licence_of(s)} (INT8 calibration)", images=n) for s, n in counted.items()),
+        tuple(
+            DataSet(name=s, licence=licence_of(s).replace("trained on", "calibrated on"), images=n)
+            for s, n in counted.items()
+        ),
         LICENCE,
         NOTICE,
     )
