@@ -19,14 +19,16 @@ from tests.models.zoo_cases import engine
 
 NAMES = zoo.names()
 INT8 = {"x86_64": "x86-u8s8", "aarch64": "arm64-s8s8"}
+WEIGHTS = {"face": "CenterFace"}
+"""Whose weights a detector is made from, where they are not YOLOX's; its card has to say so."""
 
 
-def test_the_zoo_holds_fire_and_person() -> None:
-    assert {"fire", "person"} <= set(NAMES)
+def test_the_zoo_holds_faces_fire_and_persons() -> None:
+    assert {"face", "fire", "person"} <= set(NAMES)
 
 
 def test_an_unknown_model_is_named_with_the_known_ones() -> None:
-    with pytest.raises(KeyError, match="no model 'ghost' in the zoo; known: fire, person"):
+    with pytest.raises(KeyError, match=f"no model 'ghost' in the zoo; known: {', '.join(NAMES)}"):
         zoo.load("ghost")
 
 
@@ -40,7 +42,7 @@ def test_every_file_is_the_one_that_the_manifest_names(name: str) -> None:
         assert size in (None, len(raw)), file
     listed = set(manifest.files()) | {"manifest.json", "card.md"}
     there = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
-    assert there == listed
+    assert there - {"quantization.json"} == listed, "what a study tried may lie beside what ships"
     assert sum((folder / file).stat().st_size for file in listed) < 12_000_000
 
 
@@ -51,12 +53,8 @@ def test_the_graph_takes_pixels_and_gives_detections(name: str) -> None:
         graph = onnx.load(str(folder / artefact.file)).graph
         (given,), (result,) = graph.input, graph.output
         assert given.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-        assert [d.dim_value for d in given.type.tensor_type.shape.dim] == [
-            1,
-            3,
-            manifest.input.height,
-            manifest.input.width,
-        ]
+        sides = (manifest.input.height, manifest.input.width) if manifest.input.shape == "fixed" else (0, 0)
+        assert [d.dim_value for d in given.type.tensor_type.shape.dim] == [1, 3, *sides], "0 is a side that is open"
         assert (result.name, result.type.tensor_type.elem_type) == ("detections", onnx.TensorProto.FLOAT)
         kinds = {node.op_type for node in graph.node}
         assert "NonMaxSuppression" in kinds
@@ -67,7 +65,13 @@ def test_the_graph_takes_pixels_and_gives_detections(name: str) -> None:
 def test_the_card_tells_numbers_licence_and_limits(name: str) -> None:
     manifest, folder = zoo.load(name)
     card = (folder / "card.md").read_text()
-    for part in ("## Measured", "## Limits", manifest.licence, "YOLOX", *(d.name for d in manifest.datasets)):
+    for part in (
+        "## Measured",
+        "## Limits",
+        manifest.licence,
+        WEIGHTS.get(name, "YOLOX"),
+        *(d.name for d in manifest.datasets),
+    ):
         assert part in card
     assert {m.split for m in manifest.metrics} >= {"val", "test"}
     json.loads((folder / "manifest.json").read_text())
