@@ -47,14 +47,24 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
 @lru_cache(maxsize=64)
 def fit(spec: Input, width: int, height: int) -> tuple[int, int]:
-    """The sides, multiples of ``spec.stride`` and within its pixels, in which a picture becomes largest.
+    """The sides, multiples of ``spec.stride`` and within its pixels, in which a picture is shrunk the least.
 
-    Of sides that serve as well the smaller ones. None is longer than ``LONGEST`` strides.
+    Of sides that serve as well the smaller ones: a small picture is not blown up, which shows nothing more and was
+    measured to be seen worse. No side is longer than ``LONGEST`` strides.
     """
-    most = spec.width * spec.height // spec.stride**2
+    most, stride = spec.width * spec.height // spec.stride**2, spec.stride
     sides = ((c, r) for c in range(1, LONGEST + 1) for r in range(1, LONGEST + 1) if c * r <= most)
-    columns, rows = max(sides, key=lambda s: (min(s[0] / width, s[1] / height), -s[0] * s[1]))
-    return columns * spec.stride, rows * spec.stride
+    columns, rows = max(sides, key=lambda s: (min(s[0] * stride / width, s[1] * stride / height, 1.0), -s[0] * s[1]))
+    return columns * stride, rows * stride
+
+
+class Suppression(msgspec.Struct, frozen=True, kw_only=True):
+    """How doubles are suppressed, label by label, for hardware whose artefact cannot hold it: boxes under ``score`` are
+    dropped, of those that overlap by more than ``iou`` the surest remains, at most ``most`` are kept."""
+
+    score: float = 0.05
+    iou: float = 0.55
+    most: int = 300
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +73,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str = "detections"
     format: str = "xyxy-score-class"
+    suppression: Suppression = Suppression()
 
 
 class Artefact(msgspec.Struct, frozen=True, kw_only=True):

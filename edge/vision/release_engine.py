@@ -26,10 +26,11 @@ class ReleaseEngine:
         manifest = file.manifest
         self._path, self._output = file.path, manifest.output.name
         self._labels = manifest.labels
-        self._limits = np.array([manifest.thresholds[label] for label in manifest.labels], np.float32)
+        self._limits = [manifest.thresholds[label] for label in manifest.labels]
+        self._least = min(self._limits)
         self._model = ModelRef(name=manifest.name, version=manifest.version, sha256=sha256)
         self._runtime = runtime
-        self._letterbox = Letterbox(file.spec)
+        self._spec, self._letterbox = file.spec, Letterbox(file.spec)
 
     @property
     def model(self) -> ModelRef:
@@ -39,7 +40,7 @@ class ReleaseEngine:
     @property
     def thresholds(self) -> Mapping[str, float]:
         """See ``Engine.thresholds``."""
-        return dict(zip(self._labels, self._limits.tolist(), strict=True))
+        return dict(zip(self._labels, self._limits, strict=True))
 
     def detect(self, image: Bgr, slack: float = 1.0) -> list[Detection]:
         """See ``Engine.detect``."""
@@ -51,7 +52,7 @@ class ReleaseEngine:
 
     def warm_up(self) -> None:
         """See ``Engine.warm_up``."""
-        self.detect(np.full((64, 64, 3), 114, np.uint8))
+        self.detect(np.full((self._spec.height, self._spec.width, 3), self._spec.letterbox, np.uint8))
 
     def close(self) -> None:
         """See ``Engine.close``."""
@@ -61,20 +62,16 @@ class ReleaseEngine:
         if rows.ndim != 2 or rows.shape[1] != 6 or not np.isfinite(rows).all():
             what = f"shape {rows.shape}" if rows.ndim != 2 or rows.shape[1] != 6 else "numbers that are not finite"
             raise EngineError(f"{self._path}: output {self._output!r} has {what}; needed are finite rows of [N, 6]")
-        rows = rows[rows[:, 4] >= self._limits.min() * slack]
-        classes = rows[:, 5].astype(np.int64)
-        if classes.size and not (classes.min() >= 0 and classes.max() < len(self._labels)):
-            raise EngineError(
-                f"{self._path}: output {self._output!r} names class {classes.max()}; the manifest has "
-                f"{len(self._labels)} labels"
-            )
-        sure = rows[:, 4] >= self._limits[classes] * slack
-        rows, classes = rows[sure], classes[sure]
-        boxes = spot.to_picture(rows[:, :4])
-        visible = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        found = [
-            Detection(self._labels[label], min(1.0, float(score)), (box[0], box[1], box[2], box[3]))
-            for label, score, box in zip(classes[visible], rows[visible, 4], boxes[visible].tolist(), strict=True)
-        ]
+        rows = rows[rows[:, 4] >= self._least * slack]
+        boxes = spot.to_picture(rows[:, :4]).tolist()
+        found: list[Detection] = []
+        for (x1, y1, x2, y2), (score, number) in zip(boxes, rows[:, 4:].tolist(), strict=True):
+            if not 0 <= number < len(self._labels):
+                raise EngineError(
+                    f"{self._path}: output {self._output!r} names class {int(number)}; the manifest has "
+                    f"{len(self._labels)} labels"
+                )
+            if score >= self._limits[int(number)] * slack and x2 > x1 and y2 > y1:
+                found.append(Detection(self._labels[int(number)], min(1.0, score), (x1, y1, x2, y2)))
         found.sort(key=lambda detection: -detection.score)
         return found

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from contract.detections import Detection
-from models.workshop.data import Image, Picture, letterbox, read_set
-from models.workshop.evaluate import Detect
+from models.workshop.data import Picture, letterbox, read_set
 from models.workshop.judge import Judge, ap50, hold, race, spaced
 from models.workshop.quantize import prepare, quantized, save
 from models.workshop.ranges import Feed, Spread, collect
 from models.workshop.record import Activation, Study
 from models.workshop.settings import Settings
-from models.workshop.teacher import CocoTeacher
+from models.workshop.yolox import Yolox
 
 TARGET = "x86-u8s8"
 CALIBRATION, PEOPLE = 64, 100
@@ -31,7 +29,7 @@ def compare(
 ) -> tuple[Activation, Activation]:
     """Ours, from the rows of its study, and the published network. Raises `FileNotFoundError` without their files."""
     people = [hold(p) for p in spaced(read_set(data / "person", "val"), PEOPLE)]
-    teacher = CocoTeacher(published)
+    teacher = Yolox(published, "person")
     other = folder / "silu.onnx"
     prepared = prepare(published)
     mixed = spaced(read_set(data / "person", "train"), CALIBRATION)
@@ -43,9 +41,9 @@ def compare(
     silu = Activation(
         function="SiLU",
         network=published.stem,
-        data=f"{len(people)} pictures of person/val, plain and mirrored, AP50",
-        fp32=ap50(people, "person", _people(teacher)),
-        int8=ap50(people, "person", _people(CocoTeacher(other))),
+        data=f"{len(people)} pictures of person/val, AP50",
+        fp32=ap50(people, "person", teacher),
+        int8=ap50(people, "person", Yolox(other, "person")),
         fp32_ms=fp32_ms,
         int8_ms=int8_ms,
         time=time,
@@ -90,15 +88,3 @@ def _feeds(pictures: Sequence[Picture], size: int, name: str) -> Iterator[Feed]:
     for picture in pictures:
         canvas = letterbox(picture.read(), size, size)[0]
         yield {name: np.ascontiguousarray(canvas.transpose(2, 0, 1))[None].astype(np.float32)}
-
-
-def _people(teacher: CocoTeacher) -> Detect:
-    """The published network's people as detections."""
-
-    def detect(image: Image) -> list[Detection]:
-        h, w = image.shape[:2]
-        return [
-            Detection("person", score, (b[0] / w, b[1] / h, b[2] / w, b[3] / h)) for score, b in teacher.people(image)
-        ]
-
-    return detect

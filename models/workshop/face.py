@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from contract.manifest import DataSet, Input, Manifest
+from contract.manifest import DataSet, Input, Manifest, Output
 from models.workshop.card import Prose, write_card
-from models.workshop.centerface import convert, read_package
+from models.workshop.centerface import RULE, convert, read_package
 from models.workshop.data import Image, Picture, read_set
 from models.workshop.evaluate import Detect, Figure
 from models.workshop.golden import check_golden, make_golden
@@ -27,6 +27,7 @@ NAME, LABELS = "face", ("face",)
 INPUT = Input(width=960, height=544, shape="fit")
 """Faces are small in a camera's picture. At 640x384, half of the pixels and of the time, a third fewer heads of the
 street pictures (`crowd/train`) get a box."""
+OUTPUT = Output(suppression=RULE)
 THRESHOLD = 0.2
 """A missed face is a person shown to who may not see them, a blurred shop sign is a blurred shop sign."""
 CONFIDENT = 0.3
@@ -214,7 +215,9 @@ def release_face(
     figures = measure_face(data, detects, log, every)
     samples = make_golden(folder, golden, thresholds, sure(detects[REFERENCE]))
     refuse_golden(samples, LABELS)
-    manifest = publish(folder, NAME, version, LABELS, INPUT, thresholds, files, samples, figures, origin(data), created)
+    manifest = publish(
+        folder, NAME, version, LABELS, INPUT, thresholds, files, samples, figures, origin(data), created, output=OUTPUT
+    )
     write_card(folder, manifest, PROSE)
     for target, detect in detects.items():
         problems = check_golden(manifest, folder, sure(detect))

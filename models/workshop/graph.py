@@ -2,7 +2,7 @@
 
 In: `images` uint8 `[1, 3, H, W]`, RGB from 0 to 255, letterboxed, sides multiples of 32. Out: `detections` float32
 `[N, 6]`: x1, y1, x2, y2 in pixels of that input, score, index of the label; doubles are suppressed a class at a time, N
-may be 0, and a box may reach out of the picture. The cut at `FLOOR` is only there to keep the suppression small:
+may be 0, and a box may reach out of the picture. The cut by score is only there to keep the suppression small:
 thresholds act later, in the box. Needs no trainer: a network that comes as ONNX is surrounded in the same way.
 """
 
@@ -14,14 +14,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-FLOOR = 0.05
-SAME = 0.55  # IoU above which two boxes of one class are one thing
-MOST = 300  # boxes a class
+from contract.manifest import Suppression
+
+RULE = Suppression()
 OPSET = 17
 PIXELS, HEAD_SCORES, HEAD_BOXES = "pixels", "scores", "boxes"
 
 
-def surround(model: onnx.ModelProto, scale: float = 1 / 255, same: float = SAME, most: int = MOST) -> None:
+def surround(model: onnx.ModelProto, scale: float = 1 / 255, rule: Suppression = RULE) -> None:
     """Add the cast and scale before the network, and the suppression of doubles behind it, in place.
 
     The network takes float32 `pixels` `[1, 3, H, W]`, which are 0 to 255 times `scale`, and gives `scores` `[1, C, A]`
@@ -29,9 +29,9 @@ def surround(model: onnx.ModelProto, scale: float = 1 / 255, same: float = SAME,
     """
     graph = model.graph
     constants: dict[str, NDArray[np.generic]] = {
-        "post_most": np.array([most], np.int64),
-        "post_same": np.array([same], np.float32),
-        "post_floor": np.array([FLOOR], np.float32),
+        "post_most": np.array([rule.most], np.int64),
+        "post_same": np.array([rule.iou], np.float32),
+        "post_floor": np.array([rule.score], np.float32),
         "post_batch_column": np.array([1, 2], np.int64),
         "post_last": np.array([2], np.int64),
         "post_two": np.array([1], np.int64),

@@ -1,122 +1,91 @@
-"""How each detector of the zoo is made: its labels, its pictures and their shares, its pace, its words."""
+"""How each network is made: its labels, its pictures and their shares, its pace, its words.
+
+`base` and `street` are not released: `base` is the published network with ReLU, `street` what `person` and `vehicle`
+have in common.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
-from contract.manifest import DataSet, Input
 from models.workshop.card import Prose
-from models.workshop.data import Picture, read_set
-from models.workshop.licences import licence_of as licence_of
-from models.workshop.merge import training
-from models.workshop.release import Origin
+from models.workshop.recipe import Network, Part, Portion, Recipe
 
 BASE_NOTICE = (
     "Training started from YOLOX-nano COCO weights, Copyright (c) 2021-2022 Megvii Inc., Apache License 2.0 "
     "(https://github.com/Megvii-BaseDetection/YOLOX); they were changed: RGB input, ReLU, no objectness branch, "
     "other classes, other training."
 )
-
-
-@dataclass(frozen=True)
-class Portion:
-    """A set (a folder of the data folder, or of the work folder where `made`), of it the sources whose names begin with
-    `source`, without the pictures that show a label of `free_of`; and the share of the training that they get."""
-
-    folder: str
-    source: str
-    share: float
-    made: bool = False
-    free_of: tuple[str, ...] = ()
-
-    def pictures(self, data: Path, work: Path) -> tuple[Picture, ...]:
-        """The training pictures that `work/data.json` keeps; of a set made here all of them.
-
-        Raises `FileNotFoundError` without the set, `DataError` without its `data.json`, `ValueError` when it is empty.
-        """
-        folder = (work if self.made else data) / self.folder
-        found = tuple(
-            p
-            for p in (read_set(folder, "train") if self.made else training(folder, work))
-            if p.source.startswith(self.source) and not any(t.label in self.free_of for t in p.truths)
-        )
-        if not found:
-            raise ValueError(f"{folder}: no training picture of source '{self.source}'")
-        return found
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of a training: what it sees, and its pace. `sizes` are widths and heights in pixels, `rate` is the
-    highest learning rate."""
-
-    portions: tuple[Portion, ...]
-    steps: int
-    rate: float
-    sizes: tuple[tuple[int, int], ...]
-    schedule: int = 0
-    """Steps over which the rate falls, where the part was broken off before; 0 = `steps`."""
-    batch: int = 32
-    warm_up: int = 100
-    mosaics: float = 0.5
-    plain_tail: float = 0.15
-    folded: bool = False
-    """Without batch norms: they are melted in before the first step."""
-    evenings: float = 0.0
-    seed: int = 1
-    fewest: int = 100
-    """Steps at least, however small the part of the data is that is trained on."""
-
-    @property
-    def mines(self) -> bool:
-        """Whether it needs the hard negatives of the part before."""
-        return any(portion.folder.startswith("mined") for portion in self.portions)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides a detector. Its parts follow each other; `size` is the release's width and height."""
-
-    name: str
-    labels: tuple[str, ...]
-    parts: tuple[Part, ...]
-    size: tuple[int, int]
-    thresholds: tuple[tuple[str, float], ...]
-    prose: Prose
-    licence: str = "Apache-2.0"
-
-    @property
-    def input(self) -> Input:
-        """The input of the release, as its manifest states it."""
-        return Input(width=self.size[0], height=self.size[1], shape="fit")
-
-    def origin(self, data: Path, work: Path) -> Origin:
-        """Data sets with their licences and the number of pictures used, and the notice."""
-        counted: dict[str, int] = {}
-        used = {p for part in self.parts for portion in part.portions for p in portion.pictures(data, work)}
-        for picture in {p.path.resolve(): p for p in used}.values():
-            counted[picture.source] = counted.get(picture.source, 0) + 1
-        sets = tuple(
-            DataSet(name=source, licence=licence_of(source), images=counted[source]) for source in sorted(counted)
-        )
-        return Origin(sets, self.licence, BASE_NOTICE)
-
-
-TEACH = (
-    Portion("fire", "", 0.35),
-    Portion("person", "person1", 0.15),
-    Portion("person", "personlike", 0.20),
-    Portion("crowd", "", 0.15),
-    Portion("plate", "license", 0.15),
+STREET_NOTICE = (
+    f"{BASE_NOTICE} Part of its labels are what that network and SSDLite MobileNetV2 (COCO, TensorFlow Object "
+    "Detection API, Apache License 2.0) agree on."
 )
-"""What the ReLU base network sees while the published network teaches it."""
-TEACH_STEPS = 400
-TEACH_RATE = 2e-3
-TEACH_FEWEST = 200
-"""Steps at least, however small the part of the data is that is taught on."""
+SQUARE, SMALL, MIDDLE, LARGE = (320, 320), (384, 384), (416, 416), (480, 480)
+WIDE, WIDER = (416, 256), (512, 288)
 
-FIRE = Prose(
+BASE = Network(
+    name="base",
+    start="",
+    labels=(),
+    parts=(
+        Part(
+            portions=(
+                Portion("fire", "", 0.35),
+                Portion("person", "person1", 0.15),
+                Portion("person", "personlike", 0.20),
+                Portion("crowd", "", 0.15),
+                Portion("plate", "license", 0.15),
+            ),
+            steps=400,
+            rate=2e-3,
+            sizes=(SQUARE,),
+            mosaics=0.4,
+            taught=1.0,
+            fewest=200,
+        ),
+    ),
+)
+STREET = Network(
+    name="street",
+    start="base",
+    labels=("person", "vehicle"),
+    parts=(
+        Part(
+            portions=(
+                Portion("person", "personlike", 0.28),
+                Portion("person", "person1", 0.10),
+                Portion("crowd", "shanghaitech-A", 0.12),
+                Portion("crowd", "shanghaitech-B", 0.12),
+                Portion("plate", "license", 0.20),
+                Portion("fire", "", 0.18),
+            ),
+            steps=1000,
+            rate=2e-3,
+            sizes=(SQUARE, SQUARE, MIDDLE),
+            warm_up=50,
+            mosaics=0.25,
+            taught=1.0,
+            seed=7,
+        ),
+        Part(
+            portions=(
+                Portion("taught/personlike", "taught", 0.26, made=True),
+                Portion("taught/crowd-b", "taught", 0.185, made=True),
+                Portion("taught/crowd-a", "taught", 0.11, made=True),
+                Portion("taught/plate", "taught", 0.27, made=True),
+                Portion("person", "person1", 0.175),
+            ),
+            steps=650,
+            rate=1e-3,
+            sizes=(SQUARE, SMALL, (480, 288)),
+            warm_up=30,
+            mosaics=0.35,
+            plain_tail=0.2,
+            taught=1 / 3,
+            seed=9,
+        ),
+    ),
+)
+
+FIRE_PROSE = Prose(
     purpose=(
         "Finds flames and smoke in pictures of fixed cameras, indoors and in the street. It is one witness: the box's "
         "fire analyzer asks for flicker, growth and time before anything is called a fire."
@@ -137,7 +106,61 @@ FIRE = Prose(
     ),
 )
 
-PERSON = Prose(
+FIRE = Recipe(
+    name="fire",
+    start="base",
+    labels=("fire", "smoke"),
+    parts=(
+        Part(
+            portions=(
+                Portion("fire", "cctv", 0.18),
+                Portion("fire", "fire_smoke", 0.38),
+                Portion("fire", "continuous", 0.24),
+                Portion("drawn", "drawn", 0.04, made=True),
+                Portion("alight", "alight", 0.06, made=True),
+                Portion("person", "", 0.04),
+                Portion("crowd", "", 0.02),
+                Portion("plate", "license", 0.04),
+            ),
+            steps=2400,
+            rate=2e-3,
+            sizes=(SQUARE, SQUARE, WIDE, SMALL),
+            decay=0.05,
+            seed=5,
+            fewest=300,
+        ),
+        # Hard negatives, lamps and evening light, and pictures as cameras give them.
+        Part(
+            portions=(
+                Portion("fire", "cctv", 0.15),
+                Portion("fire", "fire_smoke", 0.36),
+                Portion("fire", "continuous", 0.20),
+                Portion("drawn", "drawn", 0.04, made=True),
+                Portion("drawn", "drawn", 0.04, made=True, free_of=("fire", "smoke")),
+                Portion("alight", "alight", 0.06, made=True),
+                Portion("mined/fire", "", 0.09, made=True),
+                Portion("person", "", 0.03),
+                Portion("crowd", "", 0.01),
+                Portion("plate", "license", 0.02),
+            ),
+            steps=330,
+            rate=3.5e-4,
+            sizes=(SMALL, WIDER, SMALL, (416, 320)),
+            warm_up=20,
+            mosaics=0.25,
+            plain_tail=0.4,
+            folded=True,
+            evenings=0.35,
+            seed=21,
+        ),
+    ),
+    size=WIDER,
+    thresholds=(("fire", 0.47), ("smoke", 0.5)),
+    notice=BASE_NOTICE,
+    prose=FIRE_PROSE,
+)
+
+PERSON_PROSE = Prose(
     purpose=(
         "Finds people in pictures of fixed cameras: for counting, for zones, and to answer 'is anyone there' when "
         "something else has happened. It knows nobody: no face, no identity."
@@ -156,94 +179,81 @@ PERSON = Prose(
     ),
 )
 
-PEOPLE = (
-    Portion("person", "person1", 0.40),
-    Portion("person", "personlike", 0.22),
-    Portion("taught/crowd", "taught", 0.18, made=True),
-    Portion("taught/fire", "taught", 0.07, made=True),
-    Portion("taught/plate", "taught", 0.07, made=True),
-    Portion("drawn", "drawn", 0.06, made=True),
+PERSON = Recipe(
+    name="person",
+    start="street",
+    labels=("person",),
+    parts=(
+        Part(
+            portions=(
+                Portion("person", "person1", 0.32),
+                Portion("taught/personlike", "taught", 0.27, made=True),
+                Portion("taught/crowd-b", "taught", 0.18, made=True),
+                Portion("taught/crowd-a", "taught", 0.09, made=True),
+                Portion("taught/plate", "taught", 0.08, made=True),
+                Portion("drawn", "drawn", 0.06, made=True),
+            ),
+            steps=220,
+            rate=3e-4,
+            sizes=(MIDDLE, WIDER, SMALL),
+            warm_up=20,
+            mosaics=0.25,
+            plain_tail=0.4,
+            folded=True,
+            seed=13,
+        ),
+    ),
+    size=LARGE,
+    thresholds=(("person", 0.38),),
+    notice=STREET_NOTICE,
+    prose=PERSON_PROSE,
 )
 
-SQUARE, WIDE, WIDER = (320, 320), (416, 256), (512, 288)
-RECIPES = {
-    "fire": Recipe(
-        name="fire",
-        labels=("fire", "smoke"),
-        parts=(
-            Part(
-                portions=(
-                    Portion("fire", "cctv", 0.20),
-                    Portion("fire", "fire_smoke", 0.37),
-                    Portion("fire", "continuous", 0.27),
-                    Portion("drawn", "drawn", 0.07, made=True),
-                    Portion("person", "", 0.03),
-                    Portion("crowd", "shanghaitech-B", 0.02),
-                    Portion("plate", "license", 0.04),
-                ),
-                steps=700,
-                schedule=1250,
-                rate=2e-3,
-                sizes=(SQUARE,),
+VEHICLE_PROSE = Prose(
+    purpose="Finds cars, lorries, buses and motorcycles in pictures of street cameras.",
+    training="TODO",
+    limits=("TODO",),
+)
+
+VEHICLE = Recipe(
+    name="vehicle",
+    start="street",
+    labels=("vehicle",),
+    parts=(
+        Part(
+            portions=(
+                Portion("taught/plate", "taught", 0.62, made=True),
+                Portion("taught/crowd-b", "taught", 0.10, made=True),
+                Portion("taught/personlike", "taught", 0.10, made=True),
+                Portion("taught/crowd-a", "taught", 0.05, made=True),
+                Portion("person", "person1", 0.07),
+                Portion("drawn", "drawn", 0.06, made=True),
             ),
-            Part(
-                portions=(
-                    Portion("fire", "cctv", 0.16),
-                    Portion("fire", "fire_smoke", 0.36),
-                    Portion("fire", "continuous", 0.22),
-                    Portion("drawn", "drawn", 0.06, made=True),
-                    Portion("alight", "alight", 0.08, made=True),
-                    Portion("mined/fire", "", 0.06, made=True),
-                    Portion("person", "", 0.02),
-                    Portion("crowd", "", 0.02),
-                    Portion("plate", "license", 0.02),
-                ),
-                steps=330,
-                rate=3e-4,
-                sizes=(WIDER,),
-                warm_up=30,
-                mosaics=0.4,
-                plain_tail=0.3,
-                folded=True,
-            ),
-            # Lamps and evening light: scenes without a fire, far more often than before.
-            Part(
-                portions=(
-                    Portion("fire", "cctv", 0.13),
-                    Portion("fire", "fire_smoke", 0.36),
-                    Portion("fire", "continuous", 0.22),
-                    Portion("drawn", "drawn", 0.06, made=True),
-                    Portion("drawn", "drawn", 0.10, made=True, free_of=("fire", "smoke")),
-                    Portion("alight", "alight", 0.08, made=True),
-                    Portion("mined/fire", "", 0.05, made=True),
-                ),
-                steps=130,
-                rate=3e-4,
-                sizes=(WIDER,),
-                warm_up=20,
-                mosaics=0.2,
-                plain_tail=0.4,
-                folded=True,
-                evenings=0.5,
-                seed=11,
-            ),
+            steps=200,
+            rate=3e-4,
+            sizes=(MIDDLE, WIDER, SMALL),
+            warm_up=20,
+            mosaics=0.25,
+            plain_tail=0.4,
+            folded=True,
+            seed=13,
         ),
-        size=WIDER,
-        thresholds=(("fire", 0.47), ("smoke", 0.5)),
-        prose=FIRE,
     ),
-    "person": Recipe(
-        name="person",
-        labels=("person",),
-        parts=(
-            Part(PEOPLE, steps=500, rate=5e-4, sizes=(SQUARE,), warm_up=30, mosaics=0.4, folded=True),
-            Part(PEOPLE, steps=400, rate=4e-4, sizes=(WIDE,), warm_up=30, mosaics=0.4, folded=True),
-        ),
-        size=WIDE,
-        thresholds=(("person", 0.38),),
-        prose=PERSON,
-    ),
-}
+    size=MIDDLE,
+    thresholds=(("vehicle", 0.4),),
+    notice=STREET_NOTICE,
+    prose=VEHICLE_PROSE,
+)
+
+NETWORKS = {network.name: network for network in (BASE, STREET, FIRE, PERSON, VEHICLE)}
+RECIPES = {network.name: network for network in (FIRE, PERSON, VEHICLE)}
+
+
+def network(name: str) -> Network:
+    """How a network is made. Raises `KeyError` naming the known ones."""
+    if name not in NETWORKS:
+        raise KeyError(f"no recipe for network '{name}'; known: {', '.join(NETWORKS)}")
+    return NETWORKS[name]
 
 
 def recipe(name: str) -> Recipe:
@@ -251,3 +261,9 @@ def recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise KeyError(f"no recipe for detector '{name}'; known: {', '.join(RECIPES)}")
     return RECIPES[name]
+
+
+def before(name: str) -> tuple[Network, ...]:
+    """The networks that one starts from, the first one first."""
+    start = network(name).start
+    return (*before(start), network(start)) if start else ()

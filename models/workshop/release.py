@@ -17,6 +17,7 @@ from contract.manifest import (
     Input,
     Manifest,
     Metric,
+    Output,
     Tolerance,
     decode_manifest,
     encode_manifest,
@@ -27,6 +28,7 @@ from models.workshop.golden import sha256
 
 PRECISION = {"x86-u8s8": "int8", "arm64-s8s8": "int8", "onnx-fp32": "fp32"}
 RUNTIME = {"onnxruntime": ">=1.20"}
+OUTPUT = Output()
 REFERENCE = "onnx-fp32"
 MODEL_BYTES, ZOO_BYTES = 12_000_000, 40_000_000
 """Most bytes of a release with all its files, and of all releases of the zoo."""
@@ -166,18 +168,20 @@ def publish(
     origin: Origin,
     created: str,
     answerable: str = "",
+    output: Output = OUTPUT,
 ) -> Manifest:
     """Write `manifest.json` of a release into its folder and return it, read back.
 
-    `spec` is the input, `files` the artefact's file by target, `created` an ISO 8601 date, `answerable` a person or an
-    organisation. Raises `contract.manifest.ManifestError` when what was given does not make a usable manifest,
-    `RefusedError` when it is too large.
+    `spec` is the input, `output` the output, `files` the artefact's file by target, `created` an ISO 8601 date,
+    `answerable` a person or an organisation. Raises `contract.manifest.ManifestError` when what was given does not make
+    a usable manifest, `RefusedError` when it is too large.
     """
     manifest = Manifest(
         name=name,
         version=version,
         labels=labels,
         input=spec,
+        output=output,
         thresholds=dict(thresholds),
         artefacts={target: artefact(folder, target, file) for target, file in files.items()},
         golden=tuple(golden),

@@ -19,7 +19,8 @@ from models.workshop.data import Image, Picture, read_set
 from models.workshop.evaluate import SETS, Figure
 from models.workshop.golden import Detect, check_golden, make_golden, sha256
 from models.workshop.measure import measure
-from models.workshop.recipes import Recipe, recipe
+from models.workshop.recipe import Recipe
+from models.workshop.recipes import before, recipe
 from models.workshop.release import REFERENCE, int8_loss, publish, refuse_golden, refuse_loss
 from models.workshop.steps import Log, at, need, start_weights
 
@@ -174,7 +175,7 @@ def release_detector(
         files,
         samples,
         figures,
-        how.origin(data, work),
+        how.origin(data, work, before(name)),
         created,
         answerable,
     )

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from models.workshop.coco import CLASSES
 from models.workshop.network import Branch, Detector, Unit, units_in_order
 
-COCO_CLASSES = 80
 # Which of the four half-size pictures of the published stem holds the pixel (row, column) of each 2x2 cell.
 SLICES = {(0, 0): 0, (1, 0): 1, (0, 1): 2, (1, 1): 3}
 
@@ -47,7 +47,7 @@ def published(path: Path) -> Detector:
 
     Raises `ValueError` when the file's layers do not fit the layout.
     """
-    net = Detector(COCO_CLASSES)
+    net = Detector(CLASSES)
     for unit in [m for m in net.modules() if isinstance(m, Unit)]:
         old = unit.conv
         unit.conv = nn.Conv2d(

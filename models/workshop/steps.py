@@ -12,13 +12,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.workshop.data import write_set
+from models.workshop.data import Picture, write_set
 from models.workshop.golden import Detect
 from models.workshop.merge import SETS, Merged, merge, training
 from models.workshop.progress import Log as Log
 from models.workshop.progress import track
 from models.workshop.provenance import file_hash, recorded
 from models.workshop.recipes import recipe
+
+KNOWN = {"personlike": ("person",), "license_plates_us_eu_conztantinee": ("vehicle",)}
+"""What people labelled in the pictures that teachers see."""
 
 
 class MissingExtraError(ImportError):
@@ -70,22 +73,35 @@ def gather(data: Path, work: Path, command: str = "data") -> Merged:
 
 
 def prepare(data: Path, work: Path, log: Log) -> None:
-    """Write the sets that a teacher labels (people in streets, around fires, beside cars) into `work/taught`."""
-    need("onnxruntime")
-    from models.workshop.teacher import CocoTeacher, taught
+    """Write the sets that teachers label (people and vehicles in streets, crowds, among statues) into `work/taught`.
 
-    teacher = CocoTeacher(start_weights(data))
-    street = [p for p in training(data / "crowd", work) if p.source == "shanghaitech-B"]
+    Raises `FileNotFoundError` without the published weights.
+    """
+    weights = start_weights(data)
+    need("torch", "onnx", "onnxruntime")
+    from models.workshop.teacher import Teachers, taught, write_teacher
+
+    yolox = work / "teacher.onnx"
+    if not yolox.is_file():
+        write_teacher(weights, yolox)
+    look = Teachers(yolox, data / "weights/ssdlite_mobilenetv2_coco.onnx")
+    crowd, person = training(data / "crowd", work), training(data / "person", work)
     for name, pictures, crops in (
-        ("crowd", street, 3),
-        ("fire", training(data / "fire", work)[::3], 1),
-        ("plate", training(data / "plate", work), 1),
+        ("personlike", [p for p in person if p.source == "personlike"], 0),
+        ("plate", training(data / "plate", work), 0),
+        ("crowd-b", [p for p in crowd if p.source == "shanghaitech-B"], 2),
+        ("crowd-a", [p for p in crowd if p.source == "shanghaitech-A"], 1),
     ):
         if not (work / "taught" / name / "labels.jsonl").is_file():
-            made = track(taught(pictures, teacher.people, crops), f"teaching {name}", len(pictures) * crops)
+            made = track(taught(pictures, look, crops, by_people), f"teaching {name}", len(pictures) * (1 + crops))
             with whole_folder(work / "taught" / name) as folder:
                 write_set(folder, list(made), f"taught-{name}")
             log(f"taught/{name}: written")
+
+
+def by_people(picture: Picture) -> frozenset[str]:
+    """The labels of a picture that people gave it, and gave completely."""
+    return frozenset(label for label in ("person", "vehicle") if label in KNOWN.get(picture.source, ()))
 
 
 def export_detector(name: str, work: Path, folder: Path, command: str = "") -> Path:

@@ -1,9 +1,9 @@
 """Training, on a plain CPU or a GPU, in steps that can be broken off and taken up again.
 
-Two steps make a detector. `teach` turns published COCO weights into a ReLU network of our layout: no labels, the
-published network is the teacher on every picture, for all of its classes or for those that a detector is to have.
-`train` then teaches the classes that we want. Both write a checkpoint every `SAVE_EVERY` steps and go on from it when
-called again: with one thread a training that was broken off ends with the same bits as one that was not. Several
+A network starts from published COCO weights or from another one of ours. In a share of its steps the published network
+teaches, on every picture and without labels, all of its classes or those that the network is to have: so SiLU becomes
+ReLU, and so what labels do not show is not forgotten. In the other steps labels teach. A checkpoint is written every
+`SAVE_EVERY` steps: with one thread a training that was broken off ends with the same bits as one that was not. Several
 threads, and a GPU, add in another order each time; there the two only agree closely.
 """
 
@@ -21,17 +21,16 @@ import torch
 from torch import nn
 
 from models.workshop import checkpoint as kept
+from models.workshop.coco import CLASSES, COCO
 from models.workshop.feed import Feed, Share
 from models.workshop.loss import Batch, detection_loss, taught_loss
 from models.workshop.machine import Machine
 from models.workshop.network import STRIDES, Detector, centres, fold, is_folded
 from models.workshop.progress import Log, bar
 from models.workshop.provenance import digest, file_hash
-from models.workshop.start import COCO_CLASSES, published, settle_norms
+from models.workshop.start import published, settle_norms
 
 SAVE_EVERY = 100
-COCO = {"person": (0,), "vehicle": (2, 3, 5, 7)}
-"""COCO's numbers of what a label stands for, the commonest first (car, motorcycle, bus, truck)."""
 PRIOR = 0.01  # score of a class that has learned nothing yet
 
 
@@ -55,6 +54,8 @@ class Plan:
     """The last share of the steps runs without mosaics, on pictures as cameras give them."""
     evenings: float = 0.0
     """Share of the pictures without a truth that are shown in the colours of low sun."""
+    taught: float = 0.0
+    """Share of the steps in which the published network teaches instead of the labels."""
     seed: int = 1
 
 
@@ -98,19 +99,18 @@ def optimiser(net: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=plan.rate)
 
 
-def teach(
+def train(
     weights: Path,
+    base: Path | None,
     shares: Sequence[Share],
     plan: Plan,
     checkpoint: Path,
     log: Log,
-    base: Path | None = None,
     machine: Machine = Machine(),  # noqa: B008 - frozen
 ) -> Path:
-    """Turn the published network into a ReLU one by distillation.
+    """Train a network for `plan.labels`, from the checkpoint `base` of another one (None: from the published network).
 
-    `weights` is the ONNX file of the published network. Without `plan.labels` all of its classes are taught; with them
-    those only, which must be in `COCO`, beginning from the checkpoint `base` of an earlier `teach`. Returns
+    `weights` is the ONNX file of the published network. Without labels the network has COCO's classes. Returns
     `checkpoint`. Raises what `run` raises.
     """
     machine.take()
@@ -119,54 +119,6 @@ def teach(
         log(f"{checkpoint}: done before")
         return checkpoint
     torch.manual_seed(plan.seed)
-    teacher = published(weights)
-    feed = Feed(shares, (), plan.sizes, plan.batch, plan.seed, plan.mosaics, makers=machine.makers)
-    if base is None:
-        first = torch.cat([feed.make(number)[0] for number in range(4)]).float() / 255
-        net = settle_norms(teacher, first)
-    else:
-        net = Detector(len(plan.labels))
-        adopt(net, kept.read(base)["average"], plan.labels)
-    teacher = teacher.to(machine.device, memory_format=torch.channels_last)
-
-    def loss(images: torch.Tensor, _truths: Batch) -> torch.Tensor:
-        with torch.no_grad(), torch.autocast(machine.device, torch.bfloat16):
-            logits, boxes = teacher(images)
-        if plan.labels:
-            logits = torch.stack([logits[..., list(COCO[label])].amax(-1) for label in plan.labels], -1)
-        with torch.autocast(machine.device, torch.bfloat16):
-            ours = net(images)
-        return taught_loss(ours[0], ours[1], logits, boxes)
-
-    return run(net, feed, plan, checkpoint, loss, log, machine, made)
-
-
-def train(
-    base: Path | None,
-    shares: Sequence[Share],
-    plan: Plan,
-    checkpoint: Path,
-    log: Log,
-    machine: Machine = Machine(),  # noqa: B008 - frozen
-) -> Path:
-    """Train a detector for `plan.labels`, from the checkpoint `base` that `teach` wrote (None: from nothing).
-
-    Returns `checkpoint`. Raises what `run` raises.
-    """
-    machine.take()
-    made = made_by(plan, shares, base=base)
-    if kept.done(checkpoint, made, plan.steps):
-        log(f"{checkpoint}: done before")
-        return checkpoint
-    torch.manual_seed(plan.seed)
-    net = Detector(len(plan.labels))
-    if base is not None:
-        state = kept.read(base)["average"]
-        if is_folded(state):
-            net = fold(net.eval())
-        adopt(net, state, plan.labels)
-    if plan.folded:
-        net = fold(net.eval())
     plain_from = math.ceil(plan.steps * (1 - plan.plain_tail))
     feed = Feed(
         shares,
@@ -179,14 +131,42 @@ def train(
         plain_from,
         machine.makers,
     )
+    teacher = published(weights) if plan.taught or base is None else None
+    net = begin(teacher, base, plan, feed)
+    if teacher is not None:
+        teacher = teacher.to(machine.device, memory_format=torch.channels_last)
 
-    def loss(images: torch.Tensor, truths: Batch) -> torch.Tensor:
+    def loss(images: torch.Tensor, truths: Batch, step: int) -> torch.Tensor:
         with torch.autocast(machine.device, torch.bfloat16):
             logits, boxes = net(images)
+        if teacher is not None and turns(plan.taught, step):
+            with torch.no_grad(), torch.autocast(machine.device, torch.bfloat16):
+                theirs, their_boxes = teacher(images)
+            if plan.labels:
+                theirs = torch.stack([theirs[..., list(COCO[label])].amax(-1) for label in plan.labels], -1)
+            return taught_loss(logits, boxes, theirs, their_boxes)
         cells = cell_centres(images.shape[3], images.shape[2]).to(images.device)
         return detection_loss(logits, boxes, cells, truths)[0]
 
     return run(net, feed, plan, checkpoint, loss, log, machine, made)
+
+
+def turns(share: float, step: int) -> bool:
+    """Whether a step is among the `share` of all steps, evenly spread."""
+    return math.floor((step + 1) * share + 1e-9) > math.floor(step * share + 1e-9)
+
+
+def begin(teacher: Detector | None, base: Path | None, plan: Plan, feed: Feed) -> Detector:
+    """The network as it is before the first step. Raises what `checkpoint.read` raises."""
+    if base is None:
+        assert teacher is not None
+        return settle_norms(teacher, torch.cat([feed.make(number)[0] for number in range(4)]).float() / 255)
+    net = Detector(len(plan.labels) or CLASSES)
+    saved = kept.read(base)
+    if is_folded(saved["average"]):
+        net = fold(net.eval())
+    adopt(net, saved["average"], plan.labels, saved.get("labels", ()))
+    return fold(net.eval()) if plan.folded else net
 
 
 def made_by(plan: Plan, shares: Sequence[Share], **files: Path | None) -> dict[str, str]:
@@ -203,21 +183,25 @@ def made_by(plan: Plan, shares: Sequence[Share], **files: Path | None) -> dict[s
     return {name: str(value) for name, value in asdict(plan).items()} | held | {"pictures": digest(seen)}
 
 
-def adopt(net: Detector, state: dict[str, torch.Tensor], labels: Sequence[str]) -> None:
-    """Take over everything but the class scores; of COCO's only those that the detector has."""
+def adopt(net: Detector, state: Mapping[str, torch.Tensor], labels: Sequence[str], theirs: Sequence[str] = ()) -> None:
+    """Take over everything but the class scores; of these what `theirs`, the labels of the state, has of `labels`.
+
+    Without `theirs` the state has COCO's classes, or the same labels.
+    """
     own = net.state_dict()
     for name, value in state.items():
         if ".score." not in name:
             own[name] = value
-        else:
-            if name.endswith("bias"):
-                own[name] = torch.full_like(own[name], math.log(PRIOR / (1 - PRIOR)))
-            if value.shape[0] == COCO_CLASSES:
-                for number, label in enumerate(labels):
-                    if label in COCO:
-                        own[name][number] = value[COCO[label][0]]
-            elif value.shape == own[name].shape:
-                own[name] = value
+            continue
+        if name.endswith("bias"):
+            own[name] = torch.full_like(own[name], math.log(PRIOR / (1 - PRIOR)))
+        if not theirs and value.shape == own[name].shape:
+            own[name] = value
+            continue
+        places = {label: COCO[label][0] for label in COCO} if not theirs else {t: n for n, t in enumerate(theirs)}
+        for number, label in enumerate(labels):
+            if label in places and places[label] < len(value):
+                own[name][number] = value[places[label]]
     net.load_state_dict(own)
 
 
@@ -226,7 +210,7 @@ def run(
     feed: Feed,
     plan: Plan,
     checkpoint: Path,
-    loss: Callable[[torch.Tensor, Batch], torch.Tensor],
+    loss: Callable[[torch.Tensor, Batch, int], torch.Tensor],
     log: Log,
     machine: Machine,
     made: Mapping[str, str],
@@ -254,7 +238,7 @@ def run(
             for group in optimizer.param_groups:
                 group["lr"] = pace(step, plan)
             x = (images.to(machine.device).float() / 255).contiguous(memory_format=torch.channels_last)
-            value = loss(x, truths)
+            value = loss(x, truths, step)
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 10.0)
@@ -267,5 +251,6 @@ def run(
             shown.advance(1, f"loss {mean:.3f}  {seen / (time.monotonic() - began):.1f} pictures/s")
             if step % SAVE_EVERY == 0 or step == plan.steps:
                 state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "average": average.state}
-                kept.save(checkpoint, {**state, "updates": average.updates, "step": step, "loss": mean}, made)
+                about = {"updates": average.updates, "step": step, "loss": mean, "labels": list(plan.labels)}
+                kept.save(checkpoint, {**state, **about}, made)
     return checkpoint

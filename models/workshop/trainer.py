@@ -1,4 +1,4 @@
-"""The steps that train: `teach_base`, then `train_detector`, with `mine` in it.
+"""The step that trains: `train_network`, with `mine` in it.
 
 Each says how far it is, goes on where it was broken off, and writes down what its weights were made from. Training on
 a part of the data has a folder of its own in the work folder, `part-0.1` for a tenth: nothing of it gets into what is
@@ -21,7 +21,8 @@ from models.workshop.machine import Machine
 from models.workshop.merge import FILE, training
 from models.workshop.progress import Log, track
 from models.workshop.provenance import Record, recorded
-from models.workshop.recipes import TEACH, TEACH_FEWEST, TEACH_RATE, TEACH_STEPS, Part, Portion, recipe
+from models.workshop.recipe import Part, Portion
+from models.workshop.recipes import RECIPES, network, recipe
 from models.workshop.steps import need, start_weights, whole_folder
 
 if TYPE_CHECKING:
@@ -61,41 +62,7 @@ def shares(portions: Sequence[Portion], data: Path, work: Path, part_of: float) 
     ]
 
 
-def teach_base(
-    data: Path,
-    work: Path,
-    log: Log,
-    part_of: float = 1.0,
-    seed: int | None = None,
-    machine: Machine = CPU,
-    command: str = "train base",
-) -> Path:
-    """The ReLU base network, distilled from the published one: `base.pt`. Raises what `train.teach` raises."""
-    own = own_folder(work, part_of)
-    need("torch", "onnx")
-    machine.take()
-    from models.workshop.train import Plan, teach
-
-    steps = fewer(TEACH_STEPS, TEACH_FEWEST, part_of)
-    plan = Plan(
-        labels=(),
-        steps=steps,
-        rate=TEACH_RATE,
-        mosaics=0.4,
-        warm_up=min(100, steps // 4),
-        seed=1 if seed is None else seed,
-    )
-    about = {"seed": plan.seed, "part_of": part_of, "recipe": {"portions": [asdict(p) for p in TEACH]} | asdict(plan)}
-    seen = shares(TEACH, data, work, part_of)
-    with recorded(own / "base.train.json", command, lambda before: same(before, about)) as record:
-        record.states(**about, **machine.described())
-        takes(record, TEACH, data, work, own, start_weights(data))
-        made = teach(start_weights(data), seen, plan, own / "base.pt", log, machine=machine)
-        record.states(pictures_seen=steps * plan.batch)
-    return made
-
-
-def train_detector(
+def train_network(
     name: str,
     data: Path,
     work: Path,
@@ -105,50 +72,53 @@ def train_detector(
     machine: Machine = CPU,
     command: str = "",
 ) -> Path:
-    """Train a detector by its recipe, from `base.pt`, which is made first where it is missing: `<name>.pt`.
+    """Train a network by its recipe: `<name>.pt`. The one that it starts from is made first where it is missing.
 
-    Each part leaves `<name>.<n>.pt`; hard negatives are mined where a part wants them. The drawn sets (`work/drawn`,
-    `work/alight`) must be there. With `part_of` below 1 that share of each portion's pictures is trained on, for that
-    share of the steps. `seed` replaces the recipe's. The figures reached on `val` are in `<name>.train.json`.
+    Each part leaves `<name>.<n>.pt`; hard negatives are mined where a part wants them. The sets that `data` makes must
+    be there. With `part_of` below 1 that share of each portion's pictures is trained on, for that share of the steps.
+    `seed` replaces the recipe's. The figures that a detector reaches on `val` are in `<name>.train.json`.
     """
-    own, how = own_folder(work, part_of), recipe(name)
+    own, how = own_folder(work, part_of), network(name)
     need("torch", "onnx", "onnxruntime")
-    machine.take()
     from models.workshop.train import train
 
     parts = [scaled(one, part_of, seed) for one in how.parts]
-    about = {"seed": [p.seed for p in parts], "part_of": part_of, "recipe": {"labels": how.labels}}
+    about = {"seed": [p.seed for p in parts], "part_of": part_of, "recipe": {"labels": how.labels, "start": how.start}}
     about["recipe"] |= {"parts": [asdict(p) for p in parts]}  # type: ignore[operator]
-    before = base(data, work, log, part_of, seed, machine)
+    weights = start_weights(data)
+    before = start(how.start, data, work, log, part_of, seed, machine) if how.start else None
     final = own / f"{name}.pt"
     with recorded(own / f"{name}.train.json", command or f"train {name}", lambda old: same(old, about)) as record:
         record.states(**about, **machine.described())
         for number, one in enumerate(parts, 1):
             if one.mines and not (own / "mined" / name / "labels.jsonl").is_file():
+                assert before is not None
                 mine(name, before, data, work, log, part_of)
             seen = shares(one.portions, data, work, part_of)
-            takes(record, one.portions, data, work, own, before)
-            before = train(before, seen, plan_of(one, how.labels), own / f"{name}.{number}.pt", log, machine)
+            takes(record, one.portions, data, work, own, before or weights)
+            plan = plan_of(one, how.labels)
+            before = train(weights, before, seen, plan, own / f"{name}.{number}.pt", log, machine)
+        assert before is not None
         shutil.copyfile(before, final.with_suffix(".part"))
         final.with_suffix(".part").replace(final)
-        record.states(
-            pictures_seen=sum(one.steps * one.batch for one in parts),
-            figures_on_val=on_val(name, final, data, own),
-        )
+        record.states(pictures_seen=sum(one.steps * one.batch for one in parts))
+        if name in RECIPES:
+            record.states(figures_on_val=on_val(name, final, data, own))
     return final
 
 
-def base(data: Path, work: Path, log: Log, part_of: float, seed: int | None, machine: Machine) -> Path:
-    """`base.pt`, whole: made or finished first where it is not. One that was put there by hand is taken as it is."""
+def start(name: str, data: Path, work: Path, log: Log, part_of: float, seed: int | None, machine: Machine) -> Path:
+    """A network to start from, whole: made or finished first where it is not. One that was put there by hand is taken
+    as it is."""
     from models.workshop import checkpoint
 
-    path = own_folder(work, part_of) / "base.pt"
+    path = own_folder(work, part_of) / f"{name}.pt"
     if path.is_file() and "made_by" not in checkpoint.read(path):
         log(f"{path}: not made here, taken as it is")
         return path
     if not path.is_file():
-        log(f"{path} does not exist yet: the base network is taught first")
-    return teach_base(data, work, log, part_of, seed, machine)
+        log(f"{path} does not exist yet: '{name}' is trained first")
+    return train_network(name, data, work, log, part_of, seed, machine)
 
 
 def same(before: Any, about: dict[str, object]) -> bool:
@@ -185,8 +155,8 @@ def plan_of(one: Part, labels: tuple[str, ...]) -> Any:
     """A part of a recipe as the trainer takes it."""
     from models.workshop.train import Plan
 
-    names = {"sizes", "steps", "schedule", "batch", "rate", "warm_up", "mosaics", "plain_tail", "folded", "evenings"}
-    return Plan(labels=labels, seed=one.seed, **{name: getattr(one, name) for name in names})
+    fields = set(Plan.__dataclass_fields__) - {"labels"}
+    return Plan(labels=labels, **{name: getattr(one, name) for name in fields})
 
 
 def on_val(name: str, checkpoint: Path, data: Path, own: Path) -> dict[str, float]:

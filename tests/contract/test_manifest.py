@@ -61,19 +61,21 @@ def test_an_input_that_fits_wastes_less_than_a_fixed_one_and_costs_no_more(width
     assert w * h <= 512 * 288
     assert max(w, h) <= 1024
     if max(width, height) <= 3 * min(width, height):
-        assert min(w / width, h / height) >= min(512 / width, 288 / height)
+        assert min(w / width, h / height) >= min(512 / width, 288 / height, 1)
 
 
 def test_shapes_of_common_cameras() -> None:
     spec = Input(width=512, height=288, shape="fit")
-    found = {size: spec.fit(*size) for size in ((1920, 1080), (640, 480), (500, 500), (1080, 1920), (4000, 1), (1, 1))}
+    sizes = ((1920, 1080), (640, 480), (500, 500), (1080, 1920), (320, 240), (4000, 1), (1, 1))
+    found = {size: spec.fit(*size) for size in sizes}
     assert found == {
         (1920, 1080): (512, 288),
         (640, 480): (448, 320),
         (500, 500): (384, 384),
         (1080, 1920): (288, 512),
         (4000, 1): (1024, 32),
-        (1, 1): (384, 384),
+        (320, 240): (320, 256),
+        (1, 1): (32, 32),
     }
 
 

@@ -13,7 +13,7 @@ from models.workshop.data import Truth, write_set
 from models.workshop.duplicates import NEAR, Pair, Prints, fingerprint, pairs, read_print
 from models.workshop.inventory import report
 from models.workshop.merge import DataError, evidence, left_out, merge, training
-from models.workshop.recipes import Portion
+from models.workshop.recipe import Portion
 from vedette.drawn.scene import Scene
 
 Image = NDArray[np.uint8]

@@ -1,5 +1,6 @@
 """From an FP32 file to a release: a small detector goes the whole way."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from contract.manifest import DataSet
 from models.workshop import ship
 from models.workshop.data import Image
 from models.workshop.evaluate import Figure
-from models.workshop.recipes import RECIPES, Recipe
+from models.workshop.recipe import Network, Recipe
+from models.workshop.recipes import RECIPES
 from models.workshop.record import FILE, read_study, write_study
 from models.workshop.release import Origin, RefusedError
 from models.workshop.settings import TARGETS
@@ -21,7 +23,7 @@ from tests.models.blind import LABELS, POOL, SIDE, STEM, orange_pictures, write_
 class Blind(Recipe):
     """A recipe whose data sets need no data folder."""
 
-    def origin(self, data: Path, work: Path) -> Origin:
+    def origin(self, data: Path, work: Path, before: Sequence[Network] = ()) -> Origin:
         return Origin((DataSet(name="made", licence="own", images=8),), "Apache-2.0", "")
 
 
@@ -31,6 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     fire = RECIPES["fire"]
     how = Blind(
         name="fire",
+        start="base",
         labels=LABELS,
         parts=fire.parts,
         size=(SIDE, SIDE),

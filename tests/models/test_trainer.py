@@ -14,8 +14,9 @@ from models.workshop.machine import Machine  # noqa: E402
 from models.workshop.merge import DataError, merge  # noqa: E402
 from models.workshop.network import Detector  # noqa: E402
 from models.workshop.provenance import file_hash, read_record  # noqa: E402
-from models.workshop.recipes import RECIPES, Part, Portion  # noqa: E402
-from models.workshop.trainer import base, train_detector  # noqa: E402
+from models.workshop.recipe import Part, Portion  # noqa: E402
+from models.workshop.recipes import NETWORKS, RECIPES  # noqa: E402
+from models.workshop.trainer import start, train_network  # noqa: E402
 from tests.models.test_training import spots  # noqa: E402
 
 SMALL = Part((Portion("fire", "spots", 1.0),), steps=4, rate=1e-3, sizes=((64, 64),), batch=2, warm_up=1, fewest=2)
@@ -26,7 +27,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A recipe of four steps."""
     from dataclasses import replace
 
-    monkeypatch.setitem(RECIPES, "fire", replace(RECIPES["fire"], labels=("fire",), parts=(SMALL,), size=(96, 64)))
+    fire = replace(RECIPES["fire"], labels=("fire",), parts=(SMALL,), size=(96, 64))
+    monkeypatch.setitem(RECIPES, "fire", fire)
+    monkeypatch.setitem(NETWORKS, "fire", fire)
 
 
 def made(tmp_path: Path) -> tuple[Path, Path]:
@@ -39,6 +42,8 @@ def made(tmp_path: Path) -> tuple[Path, Path]:
     for folder in (work, work / "part-0.5"):
         folder.mkdir(parents=True)
         torch.manual_seed(1)
+        (data / "weights").mkdir(exist_ok=True)
+        (data / "weights/yolox_nano_coco.onnx").write_bytes(b"not looked into")
         torch.save({"average": Detector(80).state_dict()}, folder / "base.pt")
     return data, work
 
@@ -48,10 +53,10 @@ def made(tmp_path: Path) -> tuple[Path, Path]:
 def test_half_of_the_data_in_half_of_the_steps_says_what_it_reached(tmp_path: Path) -> None:
     data, work = made(tmp_path)
     with pytest.raises(DataError, match=r"data.json does not exist"):
-        train_detector("fire", data, work, print, 0.5, machine=Machine(threads=1))
+        train_network("fire", data, work, print, 0.5, machine=Machine(threads=1))
     merge(data, work, ("fire",))
     told: list[str] = []
-    path = train_detector("fire", data, work, told.append, 0.5, machine=Machine(threads=1), command="vedette x")
+    path = train_network("fire", data, work, told.append, 0.5, machine=Machine(threads=1), command="vedette x")
     assert path == work / "part-0.5/fire.pt"
     assert sorted(p.name for p in work.glob("fire*")) == []
     assert told[0].endswith("base.pt: not made here, taken as it is")
@@ -64,10 +69,10 @@ def test_half_of_the_data_in_half_of_the_steps_says_what_it_reached(tmp_path: Pa
     assert record["threads"] == 1
     # The first run failed for want of data.json: its record is kept, as the beginning of this one.
     assert [run["outcome"].split(":")[0] for run in record["runs"]] == ["broken off", "done"]
-    train_detector("fire", data, work, told.append, 0.5, machine=Machine(threads=1))
+    train_network("fire", data, work, told.append, 0.5, machine=Machine(threads=1))
     assert "done before" in told[-1]
     with pytest.raises(CheckpointError, match="made with seed 1, not 2"):
-        train_detector("fire", data, work, print, 0.5, seed=2, machine=Machine(threads=1))
+        train_network("fire", data, work, print, 0.5, seed=2, machine=Machine(threads=1))
 
 
 def test_a_missing_base_is_said_and_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,8 +82,8 @@ def test_a_missing_base_is_said_and_made(tmp_path: Path, monkeypatch: pytest.Mon
         asked.append(given)
         return tmp_path / "base.pt"
 
-    monkeypatch.setattr(trainer, "teach_base", teach)
+    monkeypatch.setattr(trainer, "train_network", teach)
     told: list[str] = []
-    assert base(tmp_path, tmp_path, told.append, 1.0, None, Machine()) == tmp_path / "base.pt"
-    assert told == [f"{tmp_path / 'base.pt'} does not exist yet: the base network is taught first"]
+    assert start("base", tmp_path, tmp_path, told.append, 1.0, None, Machine()) == tmp_path / "base.pt"
+    assert told == [f"{tmp_path / 'base.pt'} does not exist yet: 'base' is trained first"]
     assert len(asked) == 1

@@ -11,7 +11,7 @@ from vedette.commands.models_options import ModelsError, Name, Sets, To, Work, s
 
 
 def data(work: Work, data: Sets = None) -> None:
-    """Merge the sets, leave out what a test shows, draw pictures, and let a teacher label people; into the work folder.
+    """Merge the sets, leave out what a test shows, draw pictures, let teachers label streets; into the work folder.
 
     Says what there is (sources, splits, boxes, licences) and what was nearly the same.
     """
@@ -37,7 +37,7 @@ def data(work: Work, data: Sets = None) -> None:
 
 
 def train(
-    name: Annotated[str, typer.Argument(help="A detector, or 'base', which is made by itself where it is missing.")],
+    name: Annotated[str, typer.Argument(help="A detector, or what it starts from: made first where it is missing.")],
     work: Work,
     data: Sets = None,
     part_of: Annotated[
@@ -47,7 +47,7 @@ def train(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="Of the CPU; with 1 a training is the same bit for bit.")] = None,
 ) -> None:
-    """Train a detector; needs the 'train' extra. Goes on where it stopped, and tells what it reaches on val."""
+    """Train a network; needs the 'train' extra. Goes on where it stopped, and tells what it reaches on val."""
     from models.workshop import trainer
     from models.workshop.data import data_folder
     from models.workshop.machine import Machine
@@ -55,7 +55,7 @@ def train(
 
     def make() -> object:
         what = (data_folder(data), work, say, part_of, seed, Machine(device, threads), _command())
-        return trainer.teach_base(*what) if name == "base" else trainer.train_detector(name, *what)
+        return trainer.train_network(name, *what)
 
     typer.echo(str(step(make)))
     record = read_record(trainer.own_folder(work, part_of) / f"{name}.train.json")

@@ -62,7 +62,9 @@ class HailoRuntime:
             self._late = None
             raise EngineError(f"{self._file.path}: the run failed: {error}") from error
         self._late = None
-        return suppress(*read_heads(self._file.path, self._outputs, len(self._file.manifest.labels)))
+        manifest = self._file.manifest
+        heads = read_heads(self._file.path, self._outputs, len(manifest.labels))
+        return suppress(*heads, manifest.output.suppression)
 
     def close(self) -> None:
         """Give the processor back."""

@@ -68,7 +68,9 @@ class RknnRuntime:
             raise EngineError(f"{self._file.path}: the run failed: {error}") from error
         if outputs is None:
             raise EngineError(f"{self._file.path}: the run failed; the toolkit's own log says why")
-        return suppress(*read_heads(self._file.path, outputs, len(self._file.manifest.labels)))
+        manifest = self._file.manifest
+        heads = read_heads(self._file.path, outputs, len(manifest.labels))
+        return suppress(*heads, manifest.output.suppression)
 
     def close(self) -> None:
         """Give the processor back, unless a run still holds it."""

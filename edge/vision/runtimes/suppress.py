@@ -8,19 +8,13 @@ and A cells. What follows here does the same as the graph's end, with the same n
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.manifest import Suppression
 from edge.vision.engine import EngineError
-
-FLOOR: Final = 0.05
-"""Scores below it are dropped first; the release's thresholds lie above."""
-SAME: Final = 0.55
-"""Intersection over union above which two boxes of one label are one thing."""
-MOST: Final = 300
-"""Boxes a label."""
 
 
 def read_heads(path: Path, outputs: Sequence[NDArray[Any]], labels: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -41,24 +35,23 @@ def read_heads(path: Path, outputs: Sequence[NDArray[Any]], labels: int) -> tupl
     raise EngineError(f"{path} gives {found}; needed are scores [1, {labels}, A] and boxes [1, A, 4]")
 
 
-def suppress(scores: NDArray[Any], boxes: NDArray[Any]) -> NDArray[np.float32]:
+def suppress(scores: NDArray[Any], boxes: NDArray[Any], rule: Suppression) -> NDArray[np.float32]:
     """The boxes that remain, label by label, as rows ``[N, 6]`` of x1, y1, x2, y2, score, index of the label.
-
-    Of boxes of one label that overlap by more than ``SAME`` the surest remains; at most ``MOST`` a label.
 
     Args:
         scores: ``[C, A]``, 0 to 1.
         boxes: ``[A, 4]``, x1, y1, x2, y2 in any unit.
+        rule: what remains, from the release's manifest.
     """
     rows = [np.zeros((0, 6), np.float32)]
     for label, row in enumerate(scores):
-        (sure,) = np.nonzero(row > FLOOR)
+        (sure,) = np.nonzero(row > rule.score)
         order = sure[np.argsort(-row[sure], kind="stable")]
         kept: list[int] = []
-        while order.size and len(kept) < MOST:
+        while order.size and len(kept) < rule.most:
             best, order = int(order[0]), order[1:]
             kept.append(best)
-            order = order[_overlap(boxes[best], boxes[order]) <= SAME]
+            order = order[_overlap(boxes[best], boxes[order]) <= rule.iou]
         labels = np.full((len(kept), 1), label, np.float32)
         rows.append(np.concatenate([boxes[kept], row[kept, None], labels], axis=1).astype(np.float32))
     return np.concatenate(rows)

@@ -10,25 +10,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from contract.manifest import Suppression
 from edge.vision.engine import EngineError
 from edge.vision.letterbox import Letterbox
 from edge.vision.picture import read_picture
-from edge.vision.runtimes.suppress import FLOOR, MOST, SAME, read_heads, suppress
+from edge.vision.runtimes.suppress import read_heads, suppress
 from models import zoo
 
 HERE = Path("model.bin")
+RULE = Suppression()
 
 
 @pytest.mark.parametrize("name", zoo.names())
 def test_it_agrees_with_the_graphs_of_the_zoo(name):
     manifest, folder = zoo.load(name)
     model = onnx.load(str(folder / manifest.artefacts["onnx-fp32"].file))
+    rule = manifest.output.suppression
     numbers = {
         t.name: numpy_helper.to_array(t).item()
         for t in model.graph.initializer
         if t.name.startswith("post_") and numpy_helper.to_array(t).size == 1
     }
-    assert (numbers["post_most"], numbers["post_floor"], numbers["post_same"]) == pytest.approx((MOST, FLOOR, SAME))
+    assert (numbers["post_most"], numbers["post_floor"], numbers["post_same"]) == pytest.approx(
+        (rule.most, rule.score, rule.iou)
+    )
     for head in ("scores", "boxes"):
         model.graph.output.append(helper.make_tensor_value_info(head, TensorProto.FLOAT, None))
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -36,7 +41,7 @@ def test_it_agrees_with_the_graphs_of_the_zoo(name):
     for golden in manifest.golden:
         canvas, _ = Letterbox(manifest.input).put(read_picture(folder / golden.file))
         rows, scores, boxes = session.run(["detections", "scores", "boxes"], {manifest.input.name: canvas.tensor})
-        ours = suppress(*read_heads(HERE, [scores, boxes], len(manifest.labels)))
+        ours = suppress(*read_heads(HERE, [scores, boxes], len(manifest.labels)), rule)
         assert ours.dtype == np.float32
         # An older graph of the zoo cuts its boxes off at the input's edge, behind the suppression.
         sides = [manifest.input.width, manifest.input.height] * 2
@@ -52,9 +57,9 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
 
 def graph_nms() -> ort.InferenceSession:
     constants = {
-        "most": np.array([MOST], np.int64),
-        "same": np.array([SAME], np.float32),
-        "floor": np.array([FLOOR], np.float32),
+        "most": np.array([RULE.most], np.int64),
+        "same": np.array([RULE.iou], np.float32),
+        "floor": np.array([RULE.score], np.float32),
     }
     graph = helper.make_graph(
         [helper.make_node("NonMaxSuppression", ["boxes", "scores", "most", "same", "floor"], ["kept"])],
@@ -81,14 +86,14 @@ def test_it_keeps_what_the_graph_s_node_keeps(seed, labels, cells):
     boxes = np.concatenate([corners, corners + random.integers(0, 12, (cells, 2)).astype(np.float32)], axis=1)
     kept = NMS.run(None, {"boxes": boxes[None], "scores": scores[None]})[0]
     expected = np.array([[*boxes[cell], scores[label, cell], label] for _, label, cell in kept], np.float32)
-    assert same(suppress(scores, boxes), expected.reshape(-1, 6))
+    assert same(suppress(scores, boxes, RULE), expected.reshape(-1, 6))
 
 
 def test_nothing_sure_is_no_rows_and_no_more_than_so_many_are_kept():
-    boxes = np.array([[i * 10, 0, i * 10 + 5, 5] for i in range(MOST + 50)], np.float32)
-    assert suppress(np.full((2, len(boxes)), FLOOR / 2, np.float32), boxes).shape == (0, 6)
-    rows = suppress(np.full((2, len(boxes)), 0.5, np.float32), boxes)
-    assert [int((rows[:, 5] == label).sum()) for label in (0, 1)] == [MOST, MOST]
+    boxes = np.array([[i * 10, 0, i * 10 + 5, 5] for i in range(RULE.most + 50)], np.float32)
+    assert suppress(np.full((2, len(boxes)), RULE.score / 2, np.float32), boxes, RULE).shape == (0, 6)
+    rows = suppress(np.full((2, len(boxes)), 0.5, np.float32), boxes, RULE)
+    assert [int((rows[:, 5] == label).sum()) for label in (0, 1)] == [RULE.most] * 2
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 12), (12,), (1, 12, 1), (1, 1, 12, 1)])
