@@ -19,7 +19,7 @@ from models.workshop.loss import Batch
 LONGEST = 640  # pixels; larger pictures are kept at this longest side
 AHEAD = 6  # batches made ahead by each thread
 PLAIN = 0.1  # share of mosaics at the end of a training
-SCALES = (0.4, 1.4)  # against the letterboxed size; cameras see from further away than photographers
+SCALES = (0.4, 1.4)  # against the letterboxed size
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,10 @@ class Feed:
         evenings: float = 0.0,
         plain_from: int | None = None,
         makers: int = 1,
+        scales: tuple[float, float] = SCALES,
     ) -> None:
         self.labels, self.sizes, self.batch, self.mosaics = tuple(labels), tuple(sizes), batch, mosaics
+        self.scales = scales
         self.evenings, self.plain_from, self.makers, self.seed = evenings, plain_from, makers, seed
         with ThreadPoolExecutor(2) as pool:
             self.groups = [list(pool.map(lambda p: load(p, self.labels), s.pictures)) for s in shares]
@@ -100,7 +102,7 @@ class Feed:
                     others.append(other)
             mixed = mosaic(rng, others, width, height)
         else:
-            mixed = place(rng, sample, width, height, SCALES)
+            mixed = place(rng, sample, width, height, self.scales)
         return Sample(weather(rng, mixed.image), mixed.boxes, mixed.classes, mixed.unlabelled)
 
     def make(self, number: int) -> tuple[torch.Tensor, Batch]:

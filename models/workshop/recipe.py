@@ -60,6 +60,9 @@ class Part:
     folded: bool = False
     """Without batch norms: they are melted in before the first step."""
     evenings: float = 0.0
+    scales: tuple[float, float] = (0.4, 1.4)
+    """Least and greatest size of a picture against its letterboxed one: cameras see from further away than
+    photographers."""
     taught: float = 0.0
     """Share of the steps in which the published network teaches instead of the labels."""
     seed: int = 1

@@ -22,7 +22,7 @@ from torch import nn
 
 from models.workshop import checkpoint as kept
 from models.workshop.coco import CLASSES, COCO
-from models.workshop.feed import Feed, Share
+from models.workshop.feed import SCALES, Feed, Share
 from models.workshop.loss import Batch, detection_loss, taught_loss
 from models.workshop.machine import Machine
 from models.workshop.network import STRIDES, Detector, centres, fold, is_folded
@@ -54,6 +54,8 @@ class Plan:
     """The last share of the steps runs without mosaics, on pictures as cameras give them."""
     evenings: float = 0.0
     """Share of the pictures without a truth that are shown in the colours of low sun."""
+    scales: tuple[float, float] = SCALES
+    """Least and greatest size of a picture against its letterboxed one."""
     taught: float = 0.0
     """Share of the steps in which the published network teaches instead of the labels."""
     seed: int = 1
@@ -100,20 +102,24 @@ def optimiser(net: nn.Module, plan: Plan) -> torch.optim.Optimizer:
 
 
 def train(
-    weights: Path,
     base: Path | None,
     shares: Sequence[Share],
     plan: Plan,
     checkpoint: Path,
     log: Log,
     machine: Machine = Machine(),  # noqa: B008 - frozen
+    weights: Path | None = None,
 ) -> Path:
-    """Train a network for `plan.labels`, from the checkpoint `base` of another one (None: from the published network).
+    """Train a network for `plan.labels`, from the checkpoint `base` of another one.
 
-    `weights` is the ONNX file of the published network. Without labels the network has COCO's classes. Returns
-    `checkpoint`. Raises what `run` raises.
+    `weights` is the ONNX file of the published network: it teaches where the plan says so, and without `base` the
+    training starts from it (without both, from nothing). Without labels the network has COCO's classes. Returns
+    `checkpoint`. Raises what `run` raises, `ValueError` for a plan that wants a teacher where there is none.
     """
+    if plan.taught and weights is None:
+        raise ValueError(f"{checkpoint}: the plan wants the published network as a teacher, and no weights were given")
     machine.take()
+    weights = weights if plan.taught or base is None else None
     made = made_by(plan, shares, weights=weights, base=base)
     if kept.done(checkpoint, made, plan.steps):
         log(f"{checkpoint}: done before")
@@ -130,8 +136,9 @@ def train(
         plan.evenings,
         plain_from,
         machine.makers,
+        plan.scales,
     )
-    teacher = published(weights) if plan.taught or base is None else None
+    teacher = published(weights) if weights is not None else None
     net = begin(teacher, base, plan, feed)
     if teacher is not None:
         teacher = teacher.to(machine.device, memory_format=torch.channels_last)
@@ -158,10 +165,13 @@ def turns(share: float, step: int) -> bool:
 
 def begin(teacher: Detector | None, base: Path | None, plan: Plan, feed: Feed) -> Detector:
     """The network as it is before the first step. Raises what `checkpoint.read` raises."""
-    if base is None:
-        assert teacher is not None
-        return settle_norms(teacher, torch.cat([feed.make(number)[0] for number in range(4)]).float() / 255)
     net = Detector(len(plan.labels) or CLASSES)
+    if base is None:
+        if teacher is None:
+            return net
+        settled = settle_norms(teacher, torch.cat([feed.make(number)[0] for number in range(4)]).float() / 255)
+        adopt(net, settled.state_dict(), plan.labels)
+        return net
     saved = kept.read(base)
     if is_folded(saved["average"]):
         net = fold(net.eval())

@@ -97,7 +97,7 @@ def train_network(
             seen = shares(one.portions, data, work, part_of)
             takes(record, one.portions, data, work, own, before or weights)
             plan = plan_of(one, how.labels)
-            before = train(weights, before, seen, plan, own / f"{name}.{number}.pt", log, machine)
+            before = train(before, seen, plan, own / f"{name}.{number}.pt", log, machine, weights)
         assert before is not None
         shutil.copyfile(before, final.with_suffix(".part"))
         final.with_suffix(".part").replace(final)

@@ -54,7 +54,7 @@ def test_a_flame_flickers() -> None:
 @pytest.mark.parametrize("kind", ["quiet", "people"])
 def test_what_is_not_a_fire_has_none(kind: Kind) -> None:
     for seed in range(4):
-        assert {m.label for m in Scene(kind, seed).frame(12.0).marks} <= {"person"}
+        assert {m.label for m in Scene(kind, seed).frame(12.0).marks} <= {"person", "vehicle"}
 
 
 def test_people_walk() -> None:
@@ -87,3 +87,20 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         Scene("flood", 1)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="32x32 pixels is too small"):
         Scene("fire", 1, width=32, height=32)
+
+
+def test_parked_cars_are_marked_where_they_stand() -> None:
+    boxes = [
+        m.box
+        for seed in range(12)
+        for m in Scene("quiet", seed, place="street").frame(1.0).marks
+        if m.label == "vehicle"
+    ]
+    assert len(boxes) >= 4
+    for x1, y1, x2, y2 in boxes:
+        assert 0 <= x1 < x2 <= 640
+        assert 0 <= y1 < y2 <= 360
+        assert y2 > 180
+    assert not any(
+        m.label == "vehicle" for seed in range(6) for m in Scene("quiet", seed, place="room").frame(1.0).marks
+    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vedette.drawn.flame import Box
 from vedette.drawn.noise import plane, tile
 
 Canvas = NDArray[np.float32]
@@ -34,6 +35,8 @@ class Backdrop:
     floors: tuple[tuple[float, float], ...]
     """Bands of the ground, upper and lower line in pixels, on which things may stand."""
     ambient: float
+    cars: tuple[Box, ...] = ()
+    """Boxes of the parked cars, x1, y1, x2, y2 in pixels, within the picture."""
 
 
 def street(rng: np.random.Generator, width: int, height: int) -> Backdrop:
@@ -59,10 +62,18 @@ def street(rng: np.random.Generator, width: int, height: int) -> Backdrop:
         cv2.line(
             canvas, (x, mark), (x + 100, mark), tuple(0.75 * ambient for _ in range(3)), max(3, h // 110), cv2.LINE_AA
         )
-    lamps = [*posts(rng, canvas, base, ambient, hour), *cars(rng, canvas, kerb, h, ambient, hour)]
+    lamps = posts(rng, canvas, base, ambient, hour)
+    lights, parked = cars(rng, canvas, kerb, h, ambient, hour)
     pavement = (base + (kerb - base) * 0.3, base + (kerb - base) * 0.9)
     road = (kerb + (h - kerb) * 0.42, kerb + (h - kerb) * 0.8)
-    return finish(rng, canvas, lamps, (pavement, road), ambient, width, height)
+    still = finish(rng, canvas, [*lamps, *lights], (pavement, road), ambient, width, height)
+    return replace(still, cars=tuple(_halved(box, width, height) for box in parked))
+
+
+def _halved(box: Box, width: int, height: int) -> Box:
+    """A box of the large canvas in pixels of the picture, what lies outside cut off."""
+    x1, y1, x2, y2 = (value / 2 for value in box)
+    return max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
 
 
 def room(rng: np.random.Generator, width: int, height: int) -> Backdrop:
@@ -217,14 +228,17 @@ def posts(rng: np.random.Generator, canvas: Canvas, base: int, ambient: float, h
     return lamps
 
 
-def cars(rng: np.random.Generator, canvas: Canvas, kerb: int, h: int, ambient: float, hour: str) -> list[Lamp]:
-    """Parked cars from the side, with their lights on now and then."""
+def cars(
+    rng: np.random.Generator, canvas: Canvas, kerb: int, h: int, ambient: float, hour: str
+) -> tuple[list[Lamp], list[Box]]:
+    """Parked cars from the side, with their lights on now and then: the lights, and the boxes of the cars."""
     w = canvas.shape[1]
-    lamps = []
+    lamps, boxes = [], []
     for _ in range(int(rng.integers(0, 3))):
         length = int(h * rng.uniform(0.34, 0.5))
         x0, foot = int(rng.uniform(-0.1, 0.9) * w), kerb + int((h - kerb) * rng.uniform(0.12, 0.3))
         tall = int(length * 0.2)
+        boxes.append((float(x0), foot - tall * 2.35, float(x0 + length), foot + tall * 0.22))
         paint = tuple(float(v) * ambient for v in (rng.uniform(0.06, 0.75) + rng.uniform(-0.06, 0.2, 3)))
         shadow = canvas[max(foot - 6, 0) : foot + tall // 3, max(x0, 0) : x0 + length]
         shadow *= 0.45
@@ -251,7 +265,7 @@ def cars(rng: np.random.Generator, canvas: Canvas, kerb: int, h: int, ambient: f
         if hour != "day" and rng.random() < 0.7:
             lamps.append(Lamp(tail[0], tail[1], length * 0.22, (0.06, 0.10, 1.0), 0.9))
             lamps.append(Lamp(x0 + 0.98 * length, tail[1], length * 0.3, (0.85, 0.95, 1.0), 0.9))
-    return lamps
+    return lamps, boxes
 
 
 def furnish(rng: np.random.Generator, canvas: Canvas, kind: str, x0: int, x1: int, base: int, ambient: float) -> None:

@@ -19,6 +19,11 @@ SAMPLES: dict[str, tuple[tuple[str, Kind, int, str, float], ...]] = {
         ("room", "people", 22, "room", 6.0),
         ("empty", "quiet", 23, "street", 5.0),
     ),
+    "vehicle": (
+        ("one", "quiet", 22, "street", 5.0),
+        ("another", "quiet", 27, "street", 5.0),
+        ("none", "quiet", 28, "street", 5.0),
+    ),
 }
 FACES: tuple[tuple[str, int, str, tuple[Place, ...]], ...] = (
     ("two", 24, "room", ((0.28, 0.62, 0.36), (0.70, 0.53, 0.46))),

@@ -23,7 +23,7 @@ NOISE_ROOM = 64  # pixels by which the field of noise is larger than the picture
 
 @dataclass(frozen=True)
 class Mark:
-    """Something in a frame: `person`, `fire` or `smoke`, and its box x1, y1, x2, y2 in pixels."""
+    """Something in a frame: `person`, `vehicle`, `fire` or `smoke`, and its box x1, y1, x2, y2 in pixels."""
 
     label: str
     box: Box
@@ -91,7 +91,7 @@ class Scene:
         rng = np.random.default_rng([self.seed, 7, round(t * 1000)])
         size = self.grown(t)
         canvas = self.backdrop.picture.copy()
-        marks: list[Mark] = []
+        marks: list[Mark] = [Mark("vehicle", box) for box in self.backdrop.cars]
         high, wide = self.tall * size, self.wide * size
         fire: Lamp | None = None
         if size > 0:
