@@ -77,7 +77,7 @@ def _clip() -> Path | None:
 
 def _of_set(data: Path, name: str, count: int) -> list[Picture]:
     from edge.vision.picture import read_picture
-    from models.workshop.data import read_set
+    from models.workshop.sets.data import read_set
 
     if not (data / name / "labels.jsonl").is_file():
         return []

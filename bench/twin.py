@@ -1,9 +1,9 @@
 """A release's FP32 graph in the form that ultralytics exports: the same network, prepared and read by other code.
 
-The artefact (see ``models.workshop.export``) is cut at its own seams: ``pixels`` behind the scaling, ``scores``
-``[1, C, A]`` and ``boxes`` ``[1, A, 4]`` before the suppression of doubles. The twin takes ``images`` float32
-``[1, 3, H, W]`` of 0 to 1 and gives ``output0`` ``[1, 4 + C, A]``: centre, width and height in pixels of the input,
-then the scores. It carries the metadata that ultralytics' exporter writes and its ONNX backend reads.
+The artefact (see ``models.workshop.conversion.graph``) is cut at its own seams: ``pixels`` behind the scaling,
+``scores`` ``[1, C, A]`` and ``boxes`` ``[1, A, 4]`` before the suppression of doubles. The twin takes ``images``
+float32 ``[1, 3, H, W]`` of 0 to 1 and gives ``output0`` ``[1, 4 + C, A]``: centre, width and height in pixels of the
+input, then the scores. It carries the metadata that ultralytics' exporter writes and its ONNX backend reads.
 """
 
 import math

@@ -21,10 +21,10 @@ from edge.config import Camera
 from edge.vision.detectors import Result
 from edge.vision.engine import EngineError
 from edge.vision.watch import CameraWatch
-from models.workshop.figures import Figure
-from models.workshop.intervals import rate_upper
-from models.workshop.measure import BURNING as HOUSE
-from models.workshop.measure import QUIET
+from models.workshop.evaluation.figures import Figure
+from models.workshop.evaluation.intervals import rate_upper
+from models.workshop.evaluation.measure import BURNING as HOUSE
+from models.workshop.evaluation.measure import QUIET
 from vedette.clips import ClipError, frames
 
 FPS: Final = 5.0

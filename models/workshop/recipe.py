@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.manifest import DataSet, Input
-from models.workshop.card import Prose
-from models.workshop.data import Picture, read_set
-from models.workshop.licences import licence_of
-from models.workshop.merge import training
-from models.workshop.release import Origin
+from models.workshop.release.card import Prose
+from models.workshop.release.release import Origin
+from models.workshop.sets.data import Picture, read_set
+from models.workshop.sets.licences import licence_of
+from models.workshop.sets.merge import training
 
 
 @dataclass(frozen=True)

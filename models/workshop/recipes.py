@@ -6,8 +6,8 @@ have in common.
 
 from __future__ import annotations
 
-from models.workshop.card import Prose
 from models.workshop.recipe import Network, Part, Portion, Recipe
+from models.workshop.release.card import Prose
 
 BASE_NOTICE = (
     "Training started from YOLOX-nano COCO weights, Copyright (c) 2021-2022 Megvii Inc., Apache License 2.0 "
@@ -242,6 +242,7 @@ VEHICLE_PROSE = Prose(
         "Vehicles were labelled in one set alone, mostly single cars near the camera: boxes tend to be generous.",
         "What it knows of traffic far away it has from the published detectors.",
         "Bicycles are not vehicles here; neither are trams and trains.",
+        "A picture of the test set without a labelled vehicle may show one all the same: it is no true negative.",
         "No night pictures of traffic were labelled.",
         "Drawn cars were in training (other seeds): how well it sees them says nothing about real ones.",
     ),

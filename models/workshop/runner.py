@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from contract.detections import Detection
 from contract.manifest import Input
-from models.workshop.data import Image, letterbox
+from models.workshop.sets.data import Image, letterbox
 
 FLOOR = 0.05
 

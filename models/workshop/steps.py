@@ -1,6 +1,6 @@
 """The workshop's steps, one function each, in the order in which they are done.
 
-`gather`, `prepare`; those of `models.workshop.trainer`; `export_detector`; then those of `models.workshop.ship`. They
+`gather`, `prepare`; those of `models.workshop.trainer`; `export_detector`; then those of `release.ship`. They
 keep what they make in a work folder, with a record of what it was made from in `<name>.<step>.json`, and go on where
 they stopped. They need the `train` extra, in an environment of its own.
 """
@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.workshop.data import Picture, write_set
-from models.workshop.golden import Detect
-from models.workshop.merge import SETS, Merged, merge, training
 from models.workshop.progress import Log as Log
 from models.workshop.progress import track
 from models.workshop.provenance import file_hash, recorded
 from models.workshop.recipes import recipe
+from models.workshop.release.golden import Detect
+from models.workshop.sets.data import Picture, write_set
+from models.workshop.sets.merge import SETS, Merged, merge, training
 
 KNOWN = {"personlike": ("person",), "license_plates_us_eu_conztantinee": ("vehicle",)}
 """What people labelled in the pictures that teachers see."""
@@ -79,7 +79,7 @@ def prepare(data: Path, work: Path, log: Log) -> None:
     """
     weights = start_weights(data)
     need("torch", "onnx", "onnxruntime")
-    from models.workshop.teacher import Teachers, taught, write_teacher
+    from models.workshop.training.teacher import Teachers, taught, write_teacher
 
     yolox = work / "teacher.onnx"
     if not yolox.is_file():
@@ -107,8 +107,8 @@ def by_people(picture: Picture) -> frozenset[str]:
 def export_detector(name: str, work: Path, folder: Path, command: str = "") -> Path:
     """The FP32 ONNX file of `work/<name>.pt`, in the release's folder: the reference for everything after it."""
     need("torch", "onnx")
-    from models.workshop.checkpoint import read
-    from models.workshop.export import export
+    from models.workshop.conversion.export import export
+    from models.workshop.training.checkpoint import read
 
     how, checkpoint = recipe(name), work / f"{name}.pt"
     read(checkpoint)

@@ -16,17 +16,17 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.workshop.data import Picture, write_list
-from models.workshop.machine import Machine
-from models.workshop.merge import FILE, training
 from models.workshop.progress import Log, track
 from models.workshop.provenance import Record, recorded
 from models.workshop.recipe import Part, Portion
 from models.workshop.recipes import RECIPES, network, recipe
+from models.workshop.sets.data import Picture, write_list
+from models.workshop.sets.merge import FILE, training
 from models.workshop.steps import need, start_weights, whole_folder
+from models.workshop.training.machine import Machine
 
 if TYPE_CHECKING:
-    from models.workshop.feed import Share
+    from models.workshop.training.feed import Share
 
 MINED = 0.2
 """Score from which something seen in a picture with nothing in it is worth training on."""
@@ -54,7 +54,7 @@ def part(pictures: Sequence[Picture], part_of: float) -> tuple[Picture, ...]:
 
 def shares(portions: Sequence[Portion], data: Path, work: Path, part_of: float) -> list[Share]:
     """What a training sees. Hard negatives are those that its own first part found."""
-    from models.workshop.feed import Share
+    from models.workshop.training.feed import Share
 
     own = own_folder(work, part_of)
     return [
@@ -80,7 +80,7 @@ def train_network(
     """
     own, how = own_folder(work, part_of), network(name)
     need("torch", "onnx", "onnxruntime")
-    from models.workshop.train import train
+    from models.workshop.training.train import train
 
     parts = [scaled(one, part_of, seed) for one in how.parts]
     about = {"seed": [p.seed for p in parts], "part_of": part_of, "recipe": {"labels": how.labels, "start": how.start}}
@@ -110,7 +110,7 @@ def train_network(
 def start(name: str, data: Path, work: Path, log: Log, part_of: float, seed: int | None, machine: Machine) -> Path:
     """A network to start from, whole: made or finished first where it is not. One that was put there by hand is taken
     as it is."""
-    from models.workshop import checkpoint
+    from models.workshop.training import checkpoint
 
     path = own_folder(work, part_of) / f"{name}.pt"
     if path.is_file() and "made_by" not in checkpoint.read(path):
@@ -153,7 +153,7 @@ def scaled(one: Part, part_of: float, seed: int | None) -> Part:
 
 def plan_of(one: Part, labels: tuple[str, ...]) -> Any:
     """A part of a recipe as the trainer takes it."""
-    from models.workshop.train import Plan
+    from models.workshop.training.train import Plan
 
     fields = set(Plan.__dataclass_fields__) - {"labels"}
     return Plan(labels=labels, **{name: getattr(one, name) for name in fields})
@@ -161,8 +161,8 @@ def plan_of(one: Part, labels: tuple[str, ...]) -> Any:
 
 def on_val(name: str, checkpoint: Path, data: Path, own: Path) -> dict[str, float]:
     """The figures of a trained detector on the whole of its `val` split, in FP32, by name."""
-    from models.workshop.evaluate import evaluate
-    from models.workshop.export import export
+    from models.workshop.conversion.export import export
+    from models.workshop.evaluation.evaluate import evaluate
     from models.workshop.runner import Runner
 
     how = recipe(name)
@@ -177,7 +177,7 @@ def mine(name: str, checkpoint: Path, data: Path, work: Path, log: Log, part_of:
     Only training pictures are looked at, of the sets in which nothing of the detector's labels can be.
     """
     need("torch", "onnx", "onnxruntime")
-    from models.workshop.export import export
+    from models.workshop.conversion.export import export
     from models.workshop.runner import Runner
 
     how, own = recipe(name), own_folder(work, part_of)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from models.workshop.data import read_set
+from models.workshop.sets.data import read_set
 from vedette.drawn.pictures import FIRST_TRAINING_SEED, FIRST_VALIDATION_SEED, write_pictures
 
 

@@ -15,8 +15,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from contract.manifest import Input
-from models.workshop.data import Picture, Truth, read_set, write_set
-from models.workshop.graph import surround
+from models.workshop.conversion.graph import surround
+from models.workshop.sets.data import Picture, Truth, read_set, write_set
 
 SIDE, CELL = 64, 8
 SPEC = Input(width=SIDE, height=SIDE)

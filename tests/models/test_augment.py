@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.workshop.augment import Sample, evening, mosaic, place, weather
+from models.workshop.training.augment import Sample, evening, mosaic, place, weather
 
 
 def sample(rng: np.random.Generator, unlabelled: frozenset[int] = frozenset()) -> Sample:

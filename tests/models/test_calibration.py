@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.workshop.calibration import (
+from models.workshop.evaluation.calibration import (
     by_steps,
     cool,
     expected_error,

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models.workshop import centerface
-from models.workshop.centerface import FILE, convert, read_package
+from models.workshop.conversion import centerface
+from models.workshop.conversion.centerface import FILE, convert, read_package
 
 HEADS = (("536", 1), ("538", 2), ("539", 2), ("540", 10))
 

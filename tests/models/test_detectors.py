@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from contract.detections import iou
-from models.workshop.data import read_set
-from models.workshop.evaluate import evaluate
+from models.workshop.evaluation.evaluate import evaluate
+from models.workshop.sets.data import read_set
 from tests.models.zoo_cases import DATA, clip, engine, has
 from vedette.drawn.scene import Scene
 

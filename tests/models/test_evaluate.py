@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from contract.detections import Detection, iou
-from models.workshop.data import Picture, Truth, write_set
-from models.workshop.evaluate import IOUS, Figure, Report, Tally, evaluate, examine, figures, join, tally
-from models.workshop.negatives import OTHERS, quiet_set
+from models.workshop.evaluation.evaluate import IOUS, Figure, Report, Tally, evaluate, examine, figures, join, tally
+from models.workshop.evaluation.negatives import OTHERS, quiet_set
+from models.workshop.sets.data import Picture, Truth, write_set
 
 HERE = (0.1, 0.1, 0.3, 0.3)
 THERE = (0.6, 0.6, 0.9, 0.9)

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 from contract.detections import iou
 from edge.vision.engine import Engine
 from models import zoo
-from models.workshop import face
-from models.workshop.data import read_set
-from models.workshop.evaluate import Detect
-from models.workshop.heads import NEAR, MoveNet, covered, labelled, look, on_heads
+from models.workshop.conversion import face
+from models.workshop.evaluation.evaluate import Detect
+from models.workshop.evaluation.heads import NEAR, MoveNet, covered, labelled, look, on_heads
+from models.workshop.sets.data import read_set
 from tests.models.zoo_cases import DATA, engine
 from vedette.cli import app
 from vedette.drawn.portraits import portrait

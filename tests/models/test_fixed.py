@@ -9,9 +9,9 @@ import onnxruntime as ort
 import pytest
 
 from models import zoo
-from models.workshop.data import letterbox
-from models.workshop.fixed import fix, sides
-from models.workshop.quantize import feeds
+from models.workshop.conversion.fixed import fix, sides
+from models.workshop.quantization.quantize import feeds
+from models.workshop.sets.data import letterbox
 from tests.models.blind import SPEC, orange_pictures, write_blind
 
 

@@ -9,7 +9,7 @@ import pytest
 from contract.detections import Detection
 from contract.manifest import Artefact, Input, Manifest, Tolerance
 from models import zoo
-from models.workshop.golden import check_golden, make_golden
+from models.workshop.release.golden import check_golden, make_golden
 from models.workshop.runner import Runner
 from tests.models.zoo_cases import engine
 from vedette.drawn.golden import golden_pictures

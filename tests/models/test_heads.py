@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from contract.detections import Box, Detection
-from models.workshop.heads import Head, Look, MoveNet, agreement, covered, on_heads, within
+from models.workshop.evaluation.heads import Head, Look, MoveNet, agreement, covered, on_heads, within
 
 FRONTAL = Head(((0.50, 0.55), (0.48, 0.50), (0.52, 0.50)), ((0.50, 0.55), (0.48, 0.50), (0.52, 0.50)))
 TURNED = Head(((0.20, 0.50),), ())

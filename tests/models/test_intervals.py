@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.workshop.intervals import rate_upper, share_upper
+from models.workshop.evaluation.intervals import rate_upper, share_upper
 
 
 # Half the chi-square quantile with 2n + 2 degrees of freedom, from tables of that distribution.

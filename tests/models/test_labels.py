@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models.workshop.data import read_set
-from models.workshop.labels import LabelError, read_rows
+from models.workshop.sets.data import read_set
+from models.workshop.sets.labels import LabelError, read_rows
 from tests.models.zoo_cases import DATA
 
 GOOD = {

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.workshop.data import Truth, write_set
-from models.workshop.duplicates import NEAR, Pair, Prints, fingerprint, pairs, read_print
-from models.workshop.inventory import report
-from models.workshop.merge import DataError, evidence, left_out, merge, training
 from models.workshop.recipe import Portion
+from models.workshop.sets.data import Truth, write_set
+from models.workshop.sets.duplicates import NEAR, Pair, Prints, fingerprint, pairs, read_print
+from models.workshop.sets.inventory import report
+from models.workshop.sets.merge import DataError, evidence, left_out, merge, training
 from vedette.drawn.scene import Scene
 
 Image = NDArray[np.uint8]
@@ -78,7 +78,7 @@ def test_hashes_are_kept_and_a_cut_line_costs_one_picture(tmp_path: Path, monkey
         read.append(path.name)
         return read_print(path)
 
-    monkeypatch.setattr("models.workshop.duplicates.read_print", watched)
+    monkeypatch.setattr("models.workshop.sets.duplicates.read_print", watched)
     second = Prints(tmp_path / "hashes.jsonl").of(paths)
     assert read == ["0.png", "3.png"]
     assert second[1:] == first[1:]

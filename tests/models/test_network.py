@@ -4,9 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 
-from models.workshop.loss import Batch, assign, complete_iou, detection_loss, iou_pairs  # noqa: E402
-from models.workshop.network import Detector, fold, from_state  # noqa: E402
-from models.workshop.train import cell_centres  # noqa: E402
+from models.workshop.training.loss import Batch, assign, complete_iou, detection_loss, iou_pairs  # noqa: E402
+from models.workshop.training.network import Detector, fold, from_state  # noqa: E402
+from models.workshop.training.train import cell_centres  # noqa: E402
 
 
 def test_melting_the_norms_changes_nothing() -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from models.workshop.data import Picture
-from models.workshop.machine import Machine
 from models.workshop.recipes import RECIPES
+from models.workshop.sets.data import Picture
 from models.workshop.trainer import fewer, own_folder, part, scaled
+from models.workshop.training.machine import Machine
 
 
 def pictures(folder: str, count: int) -> list[Picture]:

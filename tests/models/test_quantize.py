@@ -9,12 +9,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from models.workshop.judge import Judge, race
-from models.workshop.quantize import calibrate, cut_off, feeds, prepare, quantize, quantized, save
-from models.workshop.ranges import BINS, Spread, collect
-from models.workshop.record import Layer, RecordError, Row, Study, chosen, read_study, write_study
-from models.workshop.settings import METHODS, TARGETS, Settings
-from models.workshop.study import MAX_LOSS, alone, plain, study, subset
+from models.workshop.quantization.judge import Judge, race
+from models.workshop.quantization.quantize import calibrate, cut_off, feeds, prepare, quantize, quantized, save
+from models.workshop.quantization.ranges import BINS, Spread, collect
+from models.workshop.quantization.record import Layer, RecordError, Row, Study, chosen, read_study, write_study
+from models.workshop.quantization.settings import METHODS, TARGETS, Settings
+from models.workshop.quantization.study import MAX_LOSS, alone, plain, study, subset
 from tests.models.blind import LABELS, MIX, POOL, SPEC, STEM, orange_pictures, write_blind
 
 

@@ -16,11 +16,12 @@ from contract.manifest import (
     decode_manifest,
     encode_manifest,
 )
-from models.workshop.card import Prose, card, summary
-from models.workshop.evaluate import Figure
-from models.workshop.filing import ANSWERABLE, CHINA, EU, answers
-from models.workshop.record import Activation, Row, Study
-from models.workshop.release import (
+from models.workshop.evaluation.evaluate import Figure
+from models.workshop.quantization.record import Activation, Row, Study
+from models.workshop.quantization.settings import Settings
+from models.workshop.release.card import Prose, card, summary
+from models.workshop.release.filing import ANSWERABLE, CHINA, EU, answers
+from models.workshop.release.release import (
     RefusedError,
     int8_loss,
     metrics,
@@ -29,7 +30,6 @@ from models.workshop.release import (
     refuse_loss,
     refuse_size,
 )
-from models.workshop.settings import Settings
 
 THERE = (0.1, 0.1, 0.5, 0.5)
 PROSE = Prose("Finds fires.", "Trained so.", ("Small flames score low.",))

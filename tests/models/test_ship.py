@@ -9,14 +9,14 @@ import onnx
 import pytest
 
 from contract.manifest import DataSet
-from models.workshop import ship
-from models.workshop.data import Image
-from models.workshop.evaluate import Figure
+from models.workshop.evaluation.evaluate import Figure
+from models.workshop.quantization.record import FILE, read_study, write_study
+from models.workshop.quantization.settings import TARGETS
 from models.workshop.recipe import Network, Recipe
 from models.workshop.recipes import RECIPES
-from models.workshop.record import FILE, read_study, write_study
-from models.workshop.release import Origin, RefusedError
-from models.workshop.settings import TARGETS
+from models.workshop.release import ship
+from models.workshop.release.release import Origin, RefusedError
+from models.workshop.sets.data import Image
 from tests.models.blind import LABELS, POOL, SIDE, STEM, orange_pictures, write_blind
 
 

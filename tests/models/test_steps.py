@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from contract.detections import Detection
-from models.workshop.data import Truth, read_set, write_list, write_set
-from models.workshop.licences import licence_of
 from models.workshop.recipes import RECIPES, before, recipe
+from models.workshop.sets.data import Truth, read_set, write_list, write_set
+from models.workshop.sets.licences import licence_of
 from models.workshop.steps import MissingExtraError, at, prepare, start_weights
 from models.workshop.trainer import train_network
 

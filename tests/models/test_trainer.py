@@ -8,15 +8,15 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("onnxruntime", reason="the train extra is not installed")
 
 from models.workshop import trainer  # noqa: E402
-from models.workshop.checkpoint import CheckpointError  # noqa: E402
-from models.workshop.data import read_set, write_set  # noqa: E402
-from models.workshop.machine import Machine  # noqa: E402
-from models.workshop.merge import DataError, merge  # noqa: E402
-from models.workshop.network import Detector  # noqa: E402
 from models.workshop.provenance import file_hash, read_record  # noqa: E402
 from models.workshop.recipe import Part, Portion  # noqa: E402
 from models.workshop.recipes import NETWORKS, RECIPES  # noqa: E402
+from models.workshop.sets.data import read_set, write_set  # noqa: E402
+from models.workshop.sets.merge import DataError, merge  # noqa: E402
 from models.workshop.trainer import start, train_network  # noqa: E402
+from models.workshop.training.checkpoint import CheckpointError  # noqa: E402
+from models.workshop.training.machine import Machine  # noqa: E402
+from models.workshop.training.network import Detector  # noqa: E402
 from tests.models.test_training import spots  # noqa: E402
 
 SMALL = Part((Portion("fire", "spots", 1.0),), steps=4, rate=1e-3, sizes=((64, 64),), batch=2, warm_up=1, fewest=2)

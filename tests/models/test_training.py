@@ -12,13 +12,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 
-from models.workshop import checkpoint as kept  # noqa: E402
-from models.workshop import train as training  # noqa: E402
-from models.workshop.checkpoint import CheckpointError  # noqa: E402
-from models.workshop.data import Truth, read_set, write_set  # noqa: E402
-from models.workshop.feed import Feed, Share  # noqa: E402
-from models.workshop.machine import Machine  # noqa: E402
-from models.workshop.train import Plan, train  # noqa: E402
+from models.workshop.sets.data import Truth, read_set, write_set  # noqa: E402
+from models.workshop.training import checkpoint as kept  # noqa: E402
+from models.workshop.training import train as training  # noqa: E402
+from models.workshop.training.checkpoint import CheckpointError  # noqa: E402
+from models.workshop.training.feed import Feed, Share  # noqa: E402
+from models.workshop.training.machine import Machine  # noqa: E402
+from models.workshop.training.train import Plan, train  # noqa: E402
 
 ONE = Machine(threads=1)
 PLAN = Plan(
@@ -104,7 +104,8 @@ def test_a_training_that_was_broken_off_ends_with_the_same_bits(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from models.workshop import checkpoint, provenance, train
+from models.workshop.training import checkpoint, train
+from models.workshop import provenance
 from tests.models.test_training import ONE, PLAN, quiet, spots
 
 folder, moment = Path(sys.argv[1]), sys.argv[2]

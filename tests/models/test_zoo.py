@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from contract.manifest import decode_manifest, encode_manifest
 from edge.vision.engine import EngineError, choose_target, load_engine
 from models import zoo
-from models.workshop.golden import check_golden
+from models.workshop.release.golden import check_golden
 from tests.models.zoo_cases import engine
 
 NAMES = zoo.names()

@@ -26,8 +26,8 @@ def convert(
     """
     from datetime import UTC, datetime
 
-    from models.workshop import face
-    from models.workshop.data import data_folder
+    from models.workshop.conversion import face
+    from models.workshop.sets.data import data_folder
     from vedette.drawn.golden import golden_pictures
 
     if name != face.NAME:

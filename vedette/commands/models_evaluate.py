@@ -12,8 +12,8 @@ from vedette.commands.models_options import ModelsError, Name, Sets
 from vedette.commands.options import Json, print_json, print_table
 
 if TYPE_CHECKING:
-    from models.workshop.evaluate import Detect
-    from models.workshop.figures import Figure
+    from models.workshop.evaluation.evaluate import Detect
+    from models.workshop.evaluation.figures import Figure
 
 _LEAST_SCORE: Final = 0.05
 
@@ -47,7 +47,7 @@ def evaluate(
     DIR of --data is the data folder, or any folder with a labels.jsonl. What cannot be read is named, the rest is
     measured; the exit code is then 2.
     """
-    from models.workshop.labels import LabelError
+    from models.workshop.sets.labels import LabelError
 
     if clips and no_clips:
         raise ModelsError("--clips and --no-clips are given both; leave one out")
@@ -90,8 +90,8 @@ def _pictures(
     told: _Told,
 ) -> "Sequence[Figure]":
     from edge.vision.picture import read_picture
-    from models.workshop.evaluate import examine
-    from models.workshop.negatives import quiet_set
+    from models.workshop.evaluation.evaluate import examine
+    from models.workshop.evaluation.negatives import quiet_set
     from models.workshop.progress import track
 
     quiet = [quiet_set(text) for text in negatives] if negatives else None
@@ -111,8 +111,8 @@ def _clips(
 ) -> "list[Figure]":
     """Figures of the clips given, or of the data folder's."""
     from edge.analyzers.fire import LABELS as BURNING
-    from models.workshop.data import data_folder
     from models.workshop.progress import track
+    from models.workshop.sets.data import data_folder
     from vedette.clips import clips_in
     from vedette.false_alarms import figures, on_data, replays
 

@@ -16,9 +16,9 @@ def data(work: Work, data: Sets = None) -> None:
     Says what there is (sources, splits, boxes, licences) and what was nearly the same.
     """
     from models.workshop import steps
-    from models.workshop.data import data_folder
-    from models.workshop.inventory import report
-    from models.workshop.merge import training
+    from models.workshop.sets.data import data_folder
+    from models.workshop.sets.inventory import report
+    from models.workshop.sets.merge import training
     from vedette.drawn.pictures import write_alight, write_pictures
 
     def make() -> None:
@@ -49,9 +49,9 @@ def train(
 ) -> None:
     """Train a network; needs the 'train' extra. Goes on where it stopped, and tells what it reaches on val."""
     from models.workshop import trainer
-    from models.workshop.data import data_folder
-    from models.workshop.machine import Machine
     from models.workshop.provenance import read_record
+    from models.workshop.sets.data import data_folder
+    from models.workshop.training.machine import Machine
 
     def make() -> object:
         what = (data_folder(data), work, say, part_of, seed, Machine(device, threads), _command())

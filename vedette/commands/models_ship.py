@@ -9,7 +9,7 @@ import typer
 from vedette.commands.models_options import Name, Sets, To, Work, say, step
 
 if TYPE_CHECKING:
-    from models.workshop.evaluate import Detect, Figure
+    from models.workshop.evaluation.evaluate import Detect, Figure
 
 Study = Annotated[bool, typer.Option("--study", help="Try many settings first; keep the best, and the table.")]
 
@@ -29,8 +29,8 @@ def quantize(
 
     Without --study the settings are those of 'quantization.json' in the release's folder, else the stated ones.
     """
-    from models.workshop import ship
-    from models.workshop.data import data_folder
+    from models.workshop.release import ship
+    from models.workshop.sets.data import data_folder
 
     made = step(lambda: ship.quantize_detector(name, data_folder(data), work, to, say, study, pictures, rounds))
     for target, path in made.items():
@@ -52,8 +52,8 @@ def card(
     """
     from datetime import UTC, datetime
 
-    from models.workshop import ship
-    from models.workshop.data import data_folder
+    from models.workshop.release import ship
+    from models.workshop.sets.data import data_folder
     from vedette.drawn.golden import golden_pictures
     from vedette.false_alarms import on_data
 
@@ -77,7 +77,7 @@ def card(
 def one_shape(name: str, size: str, to: Path, heads: bool) -> None:
     """Write the FP32 file of a release, that in ``to`` or else the zoo's, in one shape; see ``workshop.fixed``."""
     from models import zoo
-    from models.workshop import ship
+    from models.workshop.release import ship
 
     source = to / f"{name}.onnx-fp32.onnx"
     if not source.is_file() and name in zoo.names():

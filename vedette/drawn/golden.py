@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.workshop.data import Image
+from models.workshop.sets.data import Image
 from vedette.drawn.portraits import Place, portrait
 from vedette.drawn.scene import Kind, Scene
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.workshop.data import Image, Picture, Truth, read_set, write_set
 from models.workshop.progress import track
+from models.workshop.sets.data import Image, Picture, Truth, read_set, write_set
 from vedette.drawn.flame import Flame
 from vedette.drawn.scene import Kind, Scene
 

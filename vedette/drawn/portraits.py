@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from models.workshop.data import Image
+from models.workshop.sets.data import Image
 from vedette.drawn.face import face, paint_face
 from vedette.drawn.flame import Box
 from vedette.drawn.scene import Scene, label

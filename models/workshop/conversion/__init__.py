@@ -1,0 +1,1 @@
+"""From a network to an ONNX file: ours, others', and those that other compilers want."""

@@ -1,0 +1,1 @@
+"""How good a detector is: matching, figures, slices, calibration, exact bounds."""

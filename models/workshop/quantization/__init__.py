@@ -1,0 +1,1 @@
+"""INT8: ranges, settings, and the study that chooses them."""

@@ -1,0 +1,1 @@
+"""The image sets: labels read and checked, splits, what is nearly the same, licences."""
