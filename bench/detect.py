@@ -36,11 +36,11 @@ from bench.frame import BenchError, Figure, conditions, quartile_distance
 from bench.pictures import CAMERA, Picture, collect
 from bench.sessions import TimedSession, open_session, timed_sessions
 from bench.twin import ReleaseGraph
+from bench.zoo import each
 from contract.detections import Detection
 from contract.manifest import Manifest
-from edge.vision.engine import EngineError, choose_target, load_engine, read_release
+from edge.vision.engine import choose_target, load_engine, read_release
 from edge.vision.letterbox import Letterbox
-from edge.vision.zoo import shipped_release
 
 FLOAT: Final = "onnx-fp32"
 """The artefact that both sides run where the code around it is compared."""
@@ -92,7 +92,7 @@ def run(models: Path | None = None, repeats: int = REPEATS, **_: Any) -> list[Fi
     """
     if repeats < 1:
         raise BenchError(f"repeats is {repeats}; needed is 1 or more")
-    releases = _releases(models)
+    releases = each(models, NAMES, lambda _, folder: [(folder, read_release(folder))])
     peer.load()
     stills, frames, origin = collect(STILLS, FRAMES)
     threads = cv2.getNumThreads()
@@ -133,20 +133,6 @@ def worst(figures: Sequence[Figure]) -> list[Figure]:
         if same:
             pick = min if kind == "agreement" else max
             found.append(replace(pick(same, key=lambda figure: figure.ours), name=f"detect.{kind}"))
-    return found
-
-
-def _releases(models: Path | None) -> list[tuple[Path, Manifest]]:
-    found: list[tuple[Path, Manifest]] = []
-    missing: list[str] = []
-    for name in NAMES:
-        try:
-            folder = shipped_release(models, name)
-            found.append((folder, read_release(folder)))
-        except EngineError as error:
-            missing.append(str(error))
-    if not found:
-        raise BenchError("; ".join(missing))
     return found
 
 

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from bench.frame import BenchError, Figure, conditions, summarise
+from bench.zoo import each
 from edge.vision.choice import FALLBACK, KINDS, choose, is_installed
-from edge.vision.engine import Engine, EngineError, load_engine, read_release
-from edge.vision.zoo import shipped_release
+from edge.vision.engine import Engine, load_engine, read_release
 
 NAMES: Final = ("fire", "person")
 KINDS_TIMED: Final = ("openvino", "onnxruntime")
@@ -34,16 +34,7 @@ def run(models: Path | None = None, repeats: int = REPEATS, **_: Any) -> list[Fi
     """
     if not is_installed(KINDS["openvino"]):
         raise BenchError("OpenVINO is not installed; pip install 'vedette[openvino]'")
-    figures: list[Figure] = []
-    missing: list[str] = []
-    for name in NAMES:
-        try:
-            figures += _measure(name, shipped_release(models, name), repeats)
-        except EngineError as error:
-            missing.append(str(error))
-    if not figures:
-        raise BenchError("; ".join(missing))
-    return figures
+    return each(models, NAMES, lambda name, folder: _measure(name, folder, repeats))
 
 
 def _measure(name: str, folder: Path, repeats: int) -> list[Figure]:

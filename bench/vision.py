@@ -17,12 +17,12 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from bench.frame import BenchError, Figure, conditions, summarise
+from bench.zoo import each
 from edge.config import Camera
 from edge.vision.detectors import Detectors
-from edge.vision.engine import EngineError, choose_target, load_engine, read_release
+from edge.vision.engine import choose_target, load_engine, read_release
 from edge.vision.engines import Engines
 from edge.vision.watch import CameraWatch
-from edge.vision.zoo import shipped_release
 
 NAMES: Final = ("fire", "person")
 REPEATS: Final = 200
@@ -36,16 +36,7 @@ def run(models: Path | None = None, repeats: int = REPEATS, **_: Any) -> list[Fi
     Raises:
         BenchError: none is there.
     """
-    figures: list[Figure] = []
-    missing: list[str] = []
-    for name in NAMES:
-        try:
-            figures += _measure(name, shipped_release(models, name), repeats)
-        except EngineError as error:
-            missing.append(str(error))
-    if not figures:
-        raise BenchError("; ".join(missing))
-    return figures
+    return each(models, NAMES, lambda name, folder: _measure(name, folder, repeats))
 
 
 def _measure(name: str, folder: Path, repeats: int) -> list[Figure]:

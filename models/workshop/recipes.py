@@ -102,7 +102,6 @@ FIRE_PROSE = Prose(
         "Smoke is labelled loosely in the sets (patches of a plume, often several boxes for one), and found badly.",
         "Pale roads and plain walls can look like smoke. Smoke alone is weak evidence.",
         "Dry grass in low sun, tail lights, red cloth and lamp shades come close to the fire threshold.",
-        "147 training pictures show a scene of the test split; the first part of the training still saw them.",
         "The clips were looked at while the training was shaped: they flatter it.",
         "Drawn scenes were in training (other seeds): how well it sees drawn fires says nothing about real ones.",
     ),
@@ -199,7 +198,6 @@ PERSON_PROSE = Prose(
     limits=(
         "The validation pictures show rooms of few fixed cameras; the figures for coco128 are nearer to the street.",
         "The published weights have seen coco128, so its figures flatter.",
-        "266 training pictures look like one of the test split (the same room); only the last part left them out.",
         "It does not count dense crowds: a density model does that.",
         "Drawn scenes were in training (other seeds): how well it sees drawn people says nothing about real ones.",
     ),

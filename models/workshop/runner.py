@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
 from contract.detections import Detection
 from contract.manifest import Input
+from models.workshop.session import open_session
 from models.workshop.sets.data import Image, letterbox
 
 FLOOR = 0.05
@@ -21,16 +21,13 @@ FLOOR = 0.05
 class Runner:
     """A detector from one ONNX file, on one thread of the CPU; calling it is a `Detect`.
 
-    `input` says which shapes it takes.     Raises `FileNotFoundError` when there is no such file.
+    `input` says which shapes it takes. Raises `FileNotFoundError` when there is no such file.
     """
 
     def __init__(self, path: Path, labels: Sequence[str], input: Input, floor: float = FLOOR) -> None:  # noqa: A002
         if not path.is_file():
             raise FileNotFoundError(f"artefact {path} does not exist; run export and quantize first")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.session = open_session(path)
         self.input, self.labels, self.floor = input, tuple(labels), floor
 
     def __call__(self, image: Image) -> list[Detection]:

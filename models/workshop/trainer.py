@@ -1,6 +1,6 @@
 """The step that trains: `train_network`, with `mine` in it.
 
-Each says how far it is, goes on where it was broken off, and writes down what its weights were made from. Training on
+It says how far it is, goes on where it was broken off, and writes down what its weights were made from. Training on
 a part of the data has a folder of its own in the work folder, `part-0.1` for a tenth: nothing of it gets into what is
 made from the whole.
 """
@@ -168,7 +168,7 @@ def on_val(name: str, checkpoint: Path, data: Path, own: Path) -> dict[str, floa
     how = recipe(name)
     path = export(checkpoint, how.labels, how.size, own / f"{name}.val.onnx")
     found = evaluate(name, data, "val", Runner(path, how.labels, how.input))
-    return {figure.name: round(figure.value, 4) for figure in found if not getattr(figure, "slice", "")}
+    return {figure.name: round(figure.value, 4) for figure in found if not figure.slice}
 
 
 def mine(name: str, checkpoint: Path, data: Path, work: Path, log: Log, part_of: float = 1.0) -> Path:

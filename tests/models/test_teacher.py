@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.workshop.evaluation.matching import suppress
 from models.workshop.sets.data import Picture, Truth, read_set, write_set
-from models.workshop.training.teacher import BEST, SURE, UNSURE, Seen, fuse, suppress, taught
+from models.workshop.training.teacher import BEST, SURE, UNSURE, Seen, fuse, taught
 
 NOTHING = (np.zeros(0, np.float32), np.zeros((0, 4), np.float32))
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
 from contract.detections import Box, Detection
 from models.workshop.evaluation.matching import Tally
+from models.workshop.session import open_session
 from models.workshop.sets.data import Image, Picture, letterbox
 
 Detect = Callable[[Image], list[Detection]]
@@ -46,10 +46,7 @@ class MoveNet:
     def __init__(self, weights: Path) -> None:
         if not weights.is_file():
             raise FileNotFoundError(f"{weights} does not exist; the proxies need it, see the data folder's README")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self.session = ort.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+        self.session = open_session(weights)
 
     def __call__(self, image: Image) -> list[Head]:
         """The heads in a picture (HxWx3 uint8 BGR); one without a point seen is left out."""

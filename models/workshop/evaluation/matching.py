@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,24 @@ def ious(found: Array, truths: Array) -> Array:
     union = areas(found)[:, None] + areas(truths)[None, :] - shared
     result: Array = np.where(union > 0, shared / np.maximum(union, 1e-12), 0.0)
     return result
+
+
+def overlap_of_one(boxes: NDArray[Any], place: int, others: NDArray[Any]) -> Array:
+    """Intersection over union of the box at `place` with each of the others: `[m]`."""
+    result: Array = ious(boxes[place : place + 1].astype(np.float64), others.astype(np.float64))[0]
+    return result
+
+
+def suppress(scores: NDArray[Any], boxes: NDArray[Any], same: float, most: int = 400) -> NDArray[np.int64]:
+    """Places of the boxes (scores `[n]`, boxes `[n, 4]`) that no better one overlaps by `same` or more, best first.
+
+    Only the `most` best are looked at.
+    """
+    order, kept = np.argsort(-scores, kind="stable")[:most], []
+    while len(order):
+        kept.append(order[0])
+        order = order[1:][overlap_of_one(boxes, order[0], boxes[order[1:]]) < same]
+    return np.array(kept, np.int64)
 
 
 def areas(boxes: Array) -> Array:

@@ -15,6 +15,7 @@ from contract.manifest import Input
 from models.workshop.evaluation.evaluate import Detect, Tally, tally
 from models.workshop.quantization.ranges import Feed
 from models.workshop.runner import Runner
+from models.workshop.session import open_session
 from models.workshop.sets.data import Image, Picture
 
 ROUNDS = 20
@@ -91,10 +92,7 @@ def race(one: Path, other: Path, feed: Feed, rounds: int = ROUNDS) -> tuple[floa
 
 
 def _run(path: Path, feed: Feed) -> Callable[[], object]:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_session(path)
     return lambda: session.run(None, feed)
 
 

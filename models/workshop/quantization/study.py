@@ -19,7 +19,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from models.workshop.progress import bar
@@ -30,6 +29,7 @@ from models.workshop.quantization.record import Layer, Row, Study
 from models.workshop.quantization.settings import METHODS, TARGETS, Settings
 from models.workshop.quantization.trial import Bench, Log, key, open_bench
 from models.workshop.release.golden import sha256
+from models.workshop.session import open_session
 from models.workshop.sets.data import Picture
 
 MAX_LOSS = 0.01
@@ -157,7 +157,7 @@ def _layers(bench: Bench, pictures: Sequence[Picture]) -> list[Layer]:
     with bar(f"layers of {bench.source.name}", len(bench.prepared.layers)) as shown:
         for name in bench.prepared.layers:
             model = quantized(bench.prepared, base, bench.ranges(base), frozenset({name}))
-            session = _open(model.SerializeToString())
+            session = open_session(model.SerializeToString())
             moved = []
             for feed, old in zip(given, before, strict=True):
                 new = np.asarray(session.run([session.get_outputs()[0].name], feed)[0])
@@ -169,15 +169,8 @@ def _layers(bench: Bench, pictures: Sequence[Picture]) -> list[Layer]:
     return result
 
 
-def _open(raw: bytes) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
-
-
 def _scores(raw: bytes, feed: Feed) -> NDArray[np.float32]:
-    session = _open(raw)
+    session = open_session(raw)
     return np.asarray(session.run([session.get_outputs()[0].name], feed)[0], np.float32)
 
 

@@ -68,7 +68,7 @@ def metrics(figures: Sequence[Figure]) -> tuple[Metric, ...]:
             unit=figure.unit,
             data=figure.conditions,
             split=_split(figure),
-            slice=getattr(figure, "slice", ""),
+            slice=figure.slice,
         )
         for figure in figures
     )
@@ -83,7 +83,7 @@ def int8_loss(name: str, figures: Sequence[Figure], targets: Iterable[str]) -> l
     """`NAME.int8_loss`: mAP50 of the FP32 reference less that of each INT8 artefact, split by split."""
     known: dict[tuple[str, str], Figure] = {}
     for figure in figures:
-        whole = not getattr(figure, "slice", "") and figure.conditions.split(",")[0].split(";")[0].count("/") == 1
+        whole = not figure.slice and figure.conditions.split(",")[0].split(";")[0].count("/") == 1
         if figure.name == f"{name}.map50" and whole:
             known[_split(figure), figure.conditions.rpartition("; ")[2]] = figure
     result = []

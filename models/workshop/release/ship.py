@@ -161,7 +161,7 @@ def release_detector(
     }
     samples = make_golden(folder, golden, thresholds, at(detects[REFERENCE], thresholds))
     refuse_golden(samples, how.labels)
-    figures = measure(name, data, detects, thresholds, **({"clips": clips} if clips else {}))
+    figures = measure(name, data, detects, thresholds, clips)
     figures += int8_loss(name, figures, files)
     if not force:
         refuse_loss(figures)

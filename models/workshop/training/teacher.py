@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from models.workshop.coco import COCO, NUMBERS
-from models.workshop.evaluation.matching import ious
+from models.workshop.evaluation.matching import overlap_of_one, suppress
+from models.workshop.session import open_session
 from models.workshop.sets.data import Image, Picture, Truth, letterbox
 
 Array = NDArray[np.float32]
@@ -86,7 +85,10 @@ class Teachers:
     """
 
     def __init__(self, yolox: Path, ssdlite: Path, threads: int = 1) -> None:
-        self.yolox, self.ssdlite = _session(yolox, threads), _session(ssdlite, threads)
+        for path in (yolox, ssdlite):
+            if not path.is_file():
+                raise FileNotFoundError(f"teacher {path} does not exist; published weights lie in the data's weights/")
+        self.yolox, self.ssdlite = open_session(yolox, threads), open_session(ssdlite, threads)
 
     def __call__(self, image: Image) -> list[Seen]:
         looks = [self._yolox(image, pixels, mirrored) for pixels, mirrored in LOOKS] + [self._ssdlite(image)]
@@ -122,36 +124,12 @@ class Teachers:
         return np.stack(columns, 1), corners.clip(0, np.array([w, h, w, h], np.float32))
 
 
-def _session(path: Path, threads: int) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f"teacher {path} does not exist; published weights lie in the data folder's weights/")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
 def _own(scores: Array, boxes: Array) -> tuple[Array, Array]:
     """One look's scores and boxes without its doubles."""
     keep = scores > FLOOR
     scores, boxes = scores[keep], boxes[keep]
     chosen = suppress(scores, boxes, 0.6)
     return scores[chosen], boxes[chosen]
-
-
-def suppress(scores: Array, boxes: Array, same: float) -> NDArray[np.int64]:
-    """Places of the boxes that no better one overlaps by `same` or more, best first."""
-    order, kept = np.argsort(-scores, kind="stable")[:400], []
-    while len(order):
-        kept.append(order[0])
-        order = order[1:][_over(boxes, order[0], boxes[order[1:]]) < same]
-    return np.array(kept, np.int64)
-
-
-def _over(boxes: Array, place: int, others: Array) -> NDArray[np.float64]:
-    """How much one of the boxes overlaps each of the others."""
-    found: NDArray[np.float64] = ious(boxes[place : place + 1].astype(np.float64), others.astype(np.float64))[0]
-    return found
 
 
 def fuse(looks: Sequence[tuple[Array, Array]]) -> list[tuple[float, tuple[float, float, float, float]]]:
@@ -167,7 +145,7 @@ def fuse(looks: Sequence[tuple[Array, Array]]) -> list[tuple[float, tuple[float,
     for place in suppress(scores, boxes, SAME):
         votes, found = [0.0] * len(looks), []
         for number, (own, where) in enumerate(looks):
-            near = np.where(free[number], _over(boxes, place, where), 0) if len(own) else np.zeros(1)
+            near = np.where(free[number], overlap_of_one(boxes, place, where), 0) if len(own) else np.zeros(1)
             best = int(near.argmax())
             if near[best] > SAME:
                 votes[number], free[number][best] = float(own[best]), False
