@@ -12,6 +12,7 @@ from models.workshop.release.release import Origin
 from models.workshop.sets.data import Picture, read_set
 from models.workshop.sets.licences import licence_of
 from models.workshop.sets.merge import training
+from models.workshop.training.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -41,31 +42,11 @@ class Portion:
         return found
 
 
-@dataclass(frozen=True)
-class Part:
-    """One part of a training: what it sees, and its pace. `sizes` are widths and heights in pixels, `rate` is the
-    highest learning rate."""
+@dataclass(frozen=True, kw_only=True)
+class Part(Plan):
+    """One part of a training: its plan, and what it sees."""
 
     portions: tuple[Portion, ...]
-    steps: int
-    rate: float
-    sizes: tuple[tuple[int, int], ...]
-    schedule: int = 0
-    """Steps over which the rate falls, where the part was broken off before; 0 = `steps`."""
-    batch: int = 32
-    decay: float = 0.02
-    warm_up: int = 100
-    mosaics: float = 0.5
-    plain_tail: float = 0.15
-    folded: bool = False
-    """Without batch norms: they are melted in before the first step."""
-    evenings: float = 0.0
-    scales: tuple[float, float] = (0.4, 1.4)
-    """Least and greatest size of a picture against its letterboxed one: cameras see from further away than
-    photographers."""
-    taught: float = 0.0
-    """Share of the steps in which the published network teaches instead of the labels."""
-    seed: int = 1
     fewest: int = 100
     """Steps at least, however small the part of the data is that is trained on."""
 

@@ -96,8 +96,7 @@ def train_network(
                 mine(name, before, data, work, log, part_of)
             seen = shares(one.portions, data, work, part_of)
             takes(record, one.portions, data, work, own, before or weights)
-            plan = plan_of(one, how.labels)
-            before = train(before, seen, plan, own / f"{name}.{number}.pt", log, machine, weights)
+            before = train(before, seen, how.labels, one, own / f"{name}.{number}.pt", log, machine, weights)
         assert before is not None
         shutil.copyfile(before, final.with_suffix(".part"))
         final.with_suffix(".part").replace(final)
@@ -149,14 +148,6 @@ def scaled(one: Part, part_of: float, seed: int | None) -> Part:
         warm_up=min(one.warm_up, steps // 4),
         seed=one.seed if seed is None else seed,
     )
-
-
-def plan_of(one: Part, labels: tuple[str, ...]) -> Any:
-    """A part of a recipe as the trainer takes it."""
-    from models.workshop.training.train import Plan
-
-    fields = set(Plan.__dataclass_fields__) - {"labels"}
-    return Plan(labels=labels, **{name: getattr(one, name) for name in fields})
 
 
 def on_val(name: str, checkpoint: Path, data: Path, own: Path) -> dict[str, float]:

@@ -19,7 +19,9 @@ from models.workshop.training.machine import Machine  # noqa: E402
 from models.workshop.training.network import Detector  # noqa: E402
 from tests.models.test_training import spots  # noqa: E402
 
-SMALL = Part((Portion("fire", "spots", 1.0),), steps=4, rate=1e-3, sizes=((64, 64),), batch=2, warm_up=1, fewest=2)
+SMALL = Part(
+    portions=(Portion("fire", "spots", 1.0),), steps=4, rate=1e-3, sizes=((64, 64),), batch=2, warm_up=1, fewest=2
+)
 
 
 @pytest.fixture

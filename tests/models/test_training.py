@@ -12,18 +12,21 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 
+from models.workshop.coco import CLASSES  # noqa: E402
 from models.workshop.sets.data import Truth, read_set, write_set  # noqa: E402
 from models.workshop.training import checkpoint as kept  # noqa: E402
 from models.workshop.training import train as training  # noqa: E402
 from models.workshop.training.checkpoint import CheckpointError  # noqa: E402
 from models.workshop.training.feed import Feed, Share  # noqa: E402
 from models.workshop.training.machine import Machine  # noqa: E402
-from models.workshop.training.train import Plan, train  # noqa: E402
+from models.workshop.training.network import Detector, fold  # noqa: E402
+from models.workshop.training.plan import Plan  # noqa: E402
+from models.workshop.training.start import Objectness  # noqa: E402
+from models.workshop.training.train import train  # noqa: E402
 
 ONE = Machine(threads=1)
-PLAN = Plan(
-    labels=("fire",), sizes=((64, 64), (96, 64)), steps=4, batch=2, rate=1e-3, warm_up=1, plain_tail=0.5, seed=7
-)
+LABELS = ("fire",)
+PLAN = Plan(sizes=((64, 64), (96, 64)), steps=4, batch=2, rate=1e-3, warm_up=1, plain_tail=0.5, seed=7)
 
 
 def spots(folder: Path) -> list[Share]:
@@ -59,11 +62,11 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_batch_is_decided_by_its_number_alone(tmp_path: Path) -> None:
     shares = spots(tmp_path)
-    feed = Feed(shares, ("fire",), PLAN.sizes, 2, seed=7, plain_from=2)
+    feed = Feed(shares, LABELS, PLAN.sizes, 2, seed=7, plain_from=2)
     later = feed.batches(3)
     fourth = next(later)
     later.close()
-    ahead = Feed(shares, ("fire",), PLAN.sizes, 2, seed=7, plain_from=2, makers=3).batches()
+    ahead = Feed(shares, LABELS, PLAN.sizes, 2, seed=7, plain_from=2, makers=3).batches()
     for _ in range(3):
         other = next(ahead)
     assert not (other[0].shape == fourth[0].shape and torch.equal(other[0], fourth[0]))
@@ -78,7 +81,7 @@ def test_a_training_that_was_broken_off_ends_with_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shares = spots(tmp_path / "set")
-    train(None, shares, PLAN, tmp_path / "whole.pt", quiet, ONE)
+    train(None, shares, LABELS, PLAN, tmp_path / "whole.pt", quiet, ONE)
     save, saved = kept.save, []
 
     def save_once(path: Path, *rest: object) -> None:
@@ -88,16 +91,16 @@ def test_a_training_that_was_broken_off_ends_with_the_same_bits(
 
     monkeypatch.setattr(kept, "save", save_once)
     with pytest.raises(KeyboardInterrupt):
-        train(None, shares, PLAN, tmp_path / "twice.pt", quiet, ONE)
+        train(None, shares, LABELS, PLAN, tmp_path / "twice.pt", quiet, ONE)
     assert kept.read(tmp_path / "twice.pt")["step"] == 2
     monkeypatch.setattr(kept, "save", save)
     told: list[str] = []
-    train(None, shares, PLAN, tmp_path / "twice.pt", told.append, ONE)
+    train(None, shares, LABELS, PLAN, tmp_path / "twice.pt", told.append, ONE)
     assert told == [f"{tmp_path / 'twice.pt'}: goes on from step 2"]
     assert same(tmp_path / "whole.pt", tmp_path / "twice.pt")
-    train(None, shares, PLAN, tmp_path / "twice.pt", told.append, ONE)
+    train(None, shares, LABELS, PLAN, tmp_path / "twice.pt", told.append, ONE)
     assert told[-1].endswith("done before")
-    train(None, shares, replace(PLAN, seed=8), tmp_path / "other.pt", quiet, ONE)
+    train(None, shares, LABELS, replace(PLAN, seed=8), tmp_path / "other.pt", quiet, ONE)
     assert not same(tmp_path / "whole.pt", tmp_path / "other.pt")
 
 
@@ -106,7 +109,7 @@ import os, signal, sys
 from pathlib import Path
 from models.workshop.training import checkpoint, train
 from models.workshop import provenance
-from tests.models.test_training import ONE, PLAN, quiet, spots
+from tests.models.test_training import LABELS, ONE, PLAN, quiet, spots
 
 folder, moment = Path(sys.argv[1]), sys.argv[2]
 train.SAVE_EVERY = 1
@@ -130,7 +133,7 @@ def after(self, net):
     update(self, net)
 
 train.Average.update = after
-train.train(None, spots(folder / "set"), PLAN, folder / "x.pt", quiet, ONE)
+train.train(None, spots(folder / "set"), LABELS, PLAN, folder / "x.pt", quiet, ONE)
 """
 
 
@@ -143,8 +146,8 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path: Path, moment: 
     )
     assert run.returncode == -signal.SIGKILL, run.stderr.decode()
     assert kept.read(tmp_path / "x.pt")["step"] == step
-    train(None, spots(tmp_path / "set"), PLAN, tmp_path / "x.pt", quiet, ONE)
-    train(None, spots(tmp_path / "set"), PLAN, tmp_path / "whole.pt", quiet, ONE)
+    train(None, spots(tmp_path / "set"), LABELS, PLAN, tmp_path / "x.pt", quiet, ONE)
+    train(None, spots(tmp_path / "set"), LABELS, PLAN, tmp_path / "whole.pt", quiet, ONE)
     assert same(tmp_path / "x.pt", tmp_path / "whole.pt")
 
 
@@ -152,20 +155,34 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path: Path, moment: 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     shares, path = spots(tmp_path / "set"), tmp_path / "x.pt"
     short = replace(PLAN, steps=2)
-    train(None, shares, short, path, quiet, ONE)
+    train(None, shares, LABELS, short, path, quiet, ONE)
     with pytest.raises(CheckpointError, match=r"x.pt: made with seed 7, not 8; go back to that, take another work"):
-        train(None, shares, replace(short, seed=8), path, quiet, ONE)
+        train(None, shares, LABELS, replace(short, seed=8), path, quiet, ONE)
     with pytest.raises(CheckpointError, match=r"made with rate 0.001, not 0.002"):
-        train(None, shares, replace(short, rate=2e-3), path, quiet, ONE)
+        train(None, shares, LABELS, replace(short, rate=2e-3), path, quiet, ONE)
     with pytest.raises(CheckpointError, match="made with pictures "):
-        train(None, [Share(shares[0].pictures[1:], 1.0)], short, path, quiet, ONE)
+        train(None, [Share(shares[0].pictures[1:], 1.0)], LABELS, short, path, quiet, ONE)
     old = {key: value for key, value in kept.read(path).items() if key != "format"}
     torch.save(old, path)
     with pytest.raises(CheckpointError, match=r"another version of the workshop; take another work folder, or delete"):
-        train(None, shares, short, path, quiet, ONE)
+        train(None, shares, LABELS, short, path, quiet, ONE)
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(CheckpointError, match="not a checkpoint that can be read"):
-        train(None, shares, short, path, quiet, ONE)
+        train(None, shares, LABELS, short, path, quiet, ONE)
+
+
+def test_the_published_network_is_settled_on_pictures_of_one_shape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(3)
+    net = fold(Detector(CLASSES).eval())
+    net.branches = torch.nn.ModuleList(Objectness(branch) for branch in net.branches)
+    monkeypatch.setattr(training, "published", lambda _: net)
+    weights = tmp_path / "published.onnx"
+    weights.write_bytes(b"its hash is noted")
+    plan = replace(PLAN, steps=1, taught=1.0)
+    path = train(None, spots(tmp_path / "set"), ("person",), plan, tmp_path / "x.pt", quiet, ONE, weights)
+    assert kept.read(path)["average"]["branches.0.score.weight"].shape[0] == 1
 
 
 def test_a_device_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,11 @@ import torch
 from models.workshop.sets.data import Picture
 from models.workshop.training.augment import Sample, evening, mosaic, place, weather
 from models.workshop.training.loss import Batch
+from models.workshop.training.plan import SCALES
 
 LONGEST = 640  # pixels; larger pictures are kept at this longest side
 AHEAD = 6  # batches made ahead by each thread
 PLAIN = 0.1  # share of mosaics at the end of a training
-SCALES = (0.4, 1.4)  # against the letterboxed size
 
 
 @dataclass(frozen=True)

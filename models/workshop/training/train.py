@@ -1,10 +1,10 @@
 """Training, on a plain CPU or a GPU, in steps that can be broken off and taken up again.
 
 A network starts from published COCO weights or from another one of ours. In a share of its steps the published network
-teaches, on every picture and without labels, all of its classes or those that the network is to have: so SiLU becomes
-ReLU, and so what labels do not show is not forgotten. In the other steps labels teach. A checkpoint is written every
-`SAVE_EVERY` steps: with one thread a training that was broken off ends with the same bits as one that was not. Several
-threads, and a GPU, add in another order each time; there the two only agree closely.
+teaches, on every picture and without labels, all of its classes or those that the network is to have: so ReLU
+replaces SiLU on large maps, and so what labels do not show is not forgotten. In the other steps labels teach. A
+checkpoint is written every `SAVE_EVERY` steps: with one thread a training that was broken off ends with the same bits
+as one that was not. Several threads, and a GPU, add in another order each time; there the two only agree closely.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
@@ -24,41 +24,15 @@ from models.workshop.coco import CLASSES, COCO
 from models.workshop.progress import Log, bar
 from models.workshop.provenance import digest, file_hash
 from models.workshop.training import checkpoint as kept
-from models.workshop.training.feed import SCALES, Feed, Share
+from models.workshop.training.feed import Feed, Share
 from models.workshop.training.loss import Batch, detection_loss, taught_loss
 from models.workshop.training.machine import Machine
 from models.workshop.training.network import STRIDES, Detector, centres, fold, is_folded
+from models.workshop.training.plan import Plan
 from models.workshop.training.start import published, settle_norms
 
 SAVE_EVERY = 100
 PRIOR = 0.01  # score of a class that has learned nothing yet
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to train: labels, input sizes (width, height in pixels), length and pace."""
-
-    labels: tuple[str, ...]
-    sizes: tuple[tuple[int, int], ...] = ((320, 320),)
-    steps: int = 2000
-    schedule: int = 0
-    """Steps over which the rate falls; 0 = `steps`."""
-    batch: int = 32
-    rate: float = 1e-3
-    decay: float = 0.02
-    warm_up: int = 100
-    mosaics: float = 0.5
-    folded: bool = False
-    """Train without batch norms, melted into the convolutions: a third faster, for the last and gentle part."""
-    plain_tail: float = 0.15
-    """The last share of the steps runs without mosaics, on pictures as cameras give them."""
-    evenings: float = 0.0
-    """Share of the pictures without a truth that are shown in the colours of low sun."""
-    scales: tuple[float, float] = SCALES
-    """Least and greatest size of a picture against its letterboxed one."""
-    taught: float = 0.0
-    """Share of the steps in which the published network teaches instead of the labels."""
-    seed: int = 1
 
 
 def pace(step: int, plan: Plan) -> float:
@@ -104,13 +78,14 @@ def optimiser(net: nn.Module, plan: Plan) -> torch.optim.Optimizer:
 def train(
     base: Path | None,
     shares: Sequence[Share],
+    labels: tuple[str, ...],
     plan: Plan,
     checkpoint: Path,
     log: Log,
     machine: Machine = Machine(),  # noqa: B008 - frozen
     weights: Path | None = None,
 ) -> Path:
-    """Train a network for `plan.labels`, from the checkpoint `base` of another one.
+    """Train a network for `labels`, from the checkpoint `base` of another one.
 
     `weights` is the ONNX file of the published network: it teaches where the plan says so, and without `base` the
     training starts from it (without both, from nothing). Without labels the network has COCO's classes. Returns
@@ -120,7 +95,7 @@ def train(
         raise ValueError(f"{checkpoint}: the plan wants the published network as a teacher, and no weights were given")
     machine.take()
     weights = weights if plan.taught or base is None else None
-    made = made_by(plan, shares, weights=weights, base=base)
+    made = made_by(labels, plan, shares, weights=weights, base=base)
     if kept.done(checkpoint, made, plan.steps):
         log(f"{checkpoint}: done before")
         return checkpoint
@@ -128,7 +103,7 @@ def train(
     plain_from = math.ceil(plan.steps * (1 - plan.plain_tail))
     feed = Feed(
         shares,
-        plan.labels,
+        labels,
         plan.sizes,
         plan.batch,
         plan.seed,
@@ -139,7 +114,7 @@ def train(
         plan.scales,
     )
     teacher = published(weights) if weights is not None else None
-    net = begin(teacher, base, plan, feed)
+    net = begin(teacher, base, labels, feed, plan.folded)
     if teacher is not None:
         teacher = teacher.to(machine.device, memory_format=torch.channels_last)
 
@@ -149,8 +124,8 @@ def train(
         if teacher is not None and turns(plan.taught, step):
             with torch.no_grad(), torch.autocast(machine.device, torch.bfloat16):
                 theirs, their_boxes = teacher(images)
-            if plan.labels:
-                theirs = torch.stack([theirs[..., list(COCO[label])].amax(-1) for label in plan.labels], -1)
+            if labels:
+                theirs = torch.stack([theirs[..., list(COCO[label])].amax(-1) for label in labels], -1)
             return taught_loss(logits, boxes, theirs, their_boxes)
         cells = cell_centres(images.shape[3], images.shape[2]).to(images.device)
         return detection_loss(logits, boxes, cells, truths)[0]
@@ -163,24 +138,26 @@ def turns(share: float, step: int) -> bool:
     return math.floor((step + 1) * share + 1e-9) > math.floor(step * share + 1e-9)
 
 
-def begin(teacher: Detector | None, base: Path | None, plan: Plan, feed: Feed) -> Detector:
+def begin(teacher: Detector | None, base: Path | None, labels: tuple[str, ...], feed: Feed, folded: bool) -> Detector:
     """The network as it is before the first step. Raises what `checkpoint.read` raises."""
-    net = Detector(len(plan.labels) or CLASSES)
+    net = Detector(len(labels) or CLASSES)
     if base is None:
         if teacher is None:
             return net
-        settled = settle_norms(teacher, torch.cat([feed.make(number)[0] for number in range(4)]).float() / 255)
-        adopt(net, settled.state_dict(), plan.labels)
+        made = [feed.make(number)[0] for number in range(8)]
+        alike = torch.cat([images for images in made if images.shape == made[0].shape])
+        settled = settle_norms(teacher, alike.float() / 255)
+        adopt(net, settled.state_dict(), labels)
         return net
     saved = kept.read(base)
     if is_folded(saved["average"]):
         net = fold(net.eval())
-    adopt(net, saved["average"], plan.labels, saved.get("labels", ()))
-    return fold(net.eval()) if plan.folded else net
+    adopt(net, saved["average"], labels, saved.get("labels", ()))
+    return fold(net.eval()) if folded else net
 
 
-def made_by(plan: Plan, shares: Sequence[Share], **files: Path | None) -> dict[str, str]:
-    """What decides a training: its plan, what the files hold that it starts from, and the pictures with their truths.
+def made_by(labels: tuple[str, ...], plan: Plan, shares: Sequence[Share], **files: Path | None) -> dict[str, str]:
+    """What decides a training: labels, plan, what the files hold that it starts from, and pictures with their truths.
 
     Folders do not count, so that the data may move.
     """
@@ -190,7 +167,8 @@ def made_by(plan: Plan, shares: Sequence[Share], **files: Path | None) -> dict[s
         for p in share.pictures
     )
     held = {name: file_hash(path) for name, path in files.items() if path is not None}
-    return {name: str(value) for name, value in asdict(plan).items()} | held | {"pictures": digest(seen)}
+    planned = {field.name: str(getattr(plan, field.name)) for field in fields(Plan)}
+    return {"labels": str(labels), **planned, **held, "pictures": digest(seen)}
 
 
 def adopt(net: Detector, state: Mapping[str, torch.Tensor], labels: Sequence[str], theirs: Sequence[str] = ()) -> None:
@@ -261,6 +239,6 @@ def run(
             shown.advance(1, f"loss {mean:.3f}  {seen / (time.monotonic() - began):.1f} pictures/s")
             if step % SAVE_EVERY == 0 or step == plan.steps:
                 state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "average": average.state}
-                about = {"updates": average.updates, "step": step, "loss": mean, "labels": list(plan.labels)}
+                about = {"updates": average.updates, "step": step, "loss": mean, "labels": list(feed.labels)}
                 kept.save(checkpoint, {**state, **about}, made)
     return checkpoint

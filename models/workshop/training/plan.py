@@ -1,0 +1,35 @@
+"""The pace of a training: how long, how fast, on which shapes, and what is done to the pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCALES = (0.4, 1.4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How to train. `sizes` are widths and heights of inputs in pixels, `rate` is the highest learning rate."""
+
+    steps: int
+    rate: float
+    sizes: tuple[tuple[int, int], ...]
+    schedule: int = 0
+    """Steps over which the rate falls, where the training was broken off before; 0 = `steps`."""
+    batch: int = 32
+    decay: float = 0.02
+    warm_up: int = 100
+    mosaics: float = 0.5
+    """Share of the pictures made of four."""
+    plain_tail: float = 0.15
+    """The last share of the steps runs almost without mosaics, on pictures as cameras give them."""
+    folded: bool = False
+    """Without batch norms, melted into the convolutions before the first step: a third faster, for gentle parts."""
+    evenings: float = 0.0
+    """Share of the pictures without a truth that are shown in the colours of low sun."""
+    scales: tuple[float, float] = SCALES
+    """Least and greatest size of a picture against its letterboxed one: cameras see from further away than
+    photographers."""
+    taught: float = 0.0
+    """Share of the steps in which the published network teaches instead of the labels."""
+    seed: int = 1
