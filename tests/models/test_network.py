@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 
 from models.workshop.training.loss import Batch, assign, complete_iou, detection_loss, iou_pairs  # noqa: E402
-from models.workshop.training.network import Detector, fold, from_state  # noqa: E402
+from models.workshop.training.network import Detector, Unit, fold, from_state  # noqa: E402
 from models.workshop.training.train import cell_centres  # noqa: E402
 
 
@@ -26,6 +26,12 @@ def test_melting_the_norms_changes_nothing() -> None:
     with torch.no_grad():
         assert torch.allclose(again(x)[1], after[1], atol=1e-3)
     assert before[0].shape == (1, 8 * 12 + 4 * 6 + 2 * 3, 2)
+
+
+def test_large_maps_have_the_activation_that_costs_nothing() -> None:
+    kinds = {name: type(m.act).__name__ for name, m in Detector(2).named_modules() if isinstance(m, Unit)}
+    assert {n.split(".")[0] for n, kind in kinds.items() if kind == "ReLU"} == {"stem", "stage2", "branches"}
+    assert kinds["stage3.1.join"] == kinds["merge3.join"] == "SiLU"
 
 
 def test_overlaps_by_hand() -> None:

@@ -69,7 +69,7 @@ def test_a_study_then_artefacts_then_a_release(folder: Path, monkeypatch: pytest
     record = read_study(folder)
     assert record is not None
     assert all(set(settings.float_layers) == {STEM, POOL} for settings in record.chosen.values())
-    assert any("ReLU is not compared with SiLU" in line for line in lines)
+    assert any("activation functions are not compared" in line for line in lines)
     monkeypatch.setattr(ship, "measure", lambda *_: measured({"x86-u8s8": 0.004, "arm64-s8s8": 0.015}))
     manifest = ship.release_detector("fire", "1.0.0", data, work, folder, golden(), "2026-11-24", "The fire brigade")
     assert manifest.answerable == "The fire brigade"

@@ -1,4 +1,6 @@
-"""ReLU against SiLU: the published YOLOX-nano network (SiLU) and ours (ReLU), quantized the same way.
+"""What activation functions cost in INT8: the published YOLOX-nano network (SiLU) and ours, quantized the same way.
+
+Ours has ReLU where maps are large (`network.LARGE_MAPS`).
 
 Each loses against its own FP32 form, on pictures that it can be measured on: the published network on people, ours on
 its own set. Times are at the published network's input where ours takes any shape.
@@ -59,7 +61,7 @@ def _ours(study: Study, source: Path, judge: Judge, size: int, folder: Path, rou
     row = next(r for r in study.rows if r.target == TARGET and r.settings == Settings())
     rng = np.random.default_rng(1)
     feed: Feed = {"images": rng.integers(0, 255, (1, 3, height, width)).astype(np.uint8)}
-    path = folder / "relu.onnx"
+    path = folder / "ours.onnx"
     prepared = prepare(source)
     # Time does not depend on the ranges, so any will do.
     spreads = {name: _unit() for name in prepared.tensors}
@@ -67,7 +69,7 @@ def _ours(study: Study, source: Path, judge: Judge, size: int, folder: Path, rou
     int8_ms, fp32_ms, time = race(path, source, feed, rounds)
     path.unlink()
     return Activation(
-        function="ReLU",
+        function="SiLU, ReLU on large maps",
         network=f"{study.model}, every layer INT8",
         data=f"{study.data}, mAP50",
         fp32=study.fp32_map50,

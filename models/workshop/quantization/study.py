@@ -6,7 +6,7 @@
 3. Formats, 7-bit weights and one scale a tensor again, with those layers in FP32; and the settings stated for a model
    without a study.
 4. The best few on the whole of `val`: of those that lose at most `MAX_LOSS` the quickest is chosen. Time measured on
-   another kind of processor than the target's says nothing: there it is the one with the fewest layers in FP32.
+   another kind of processor than the target's says nothing: there it is the one that loses least.
 
 Every row is kept in the work folder as soon as it is known, so that a study that was broken off goes on.
 """
@@ -211,8 +211,8 @@ def _choose(bench: Bench, target: str, rows: list[Row], whole: Sequence[Picture]
     home = platform.machine() in HOME.get(target, ())
 
     def order(row: Row) -> tuple[bool, float, float]:
-        rank = row.time if home else float(len(row.settings.float_layers))
-        return row.loss > MAX_LOSS, rank if row.loss <= MAX_LOSS else row.loss, row.loss
+        loss = row.loss if row.val_loss is None else row.val_loss
+        return loss > MAX_LOSS, row.time if home and loss <= MAX_LOSS else loss, loss
 
     # A 7-bit weight buys nothing where VNNI or ARM sums without overflow; it is in the table for processors without.
     able = [row for row in rows if not row.settings.reduce_range]
@@ -233,7 +233,7 @@ def _choose(bench: Bench, target: str, rows: list[Row], whole: Sequence[Picture]
     fits = [row for row in done if row.val_loss is not None and row.val_loss <= MAX_LOSS]
     if fits:
         best = min(fits, key=order)
-        why = "the quickest" if home else "the fewest layers in FP32"
+        why = "the quickest" if home else "the least loss"
         reason = f"{best.what}: {why} of those that lose at most {MAX_LOSS:g} on val"
         if not home:
             reason += f"; time was measured on {platform.machine()} and says nothing about this target"

@@ -188,7 +188,7 @@ def quantization(study: Study) -> list[str]:
             for a in study.activations
         ]
         head = ("activation", "network", "loss", "INT8 time of FP32", "INT8 ms", "input", "measured on")
-        lines += ["### ReLU against SiLU, quantized the same way", table(head, compared)]
+        lines += ["### Activation functions, quantized the same way", table(head, compared)]
     return lines
 
 

@@ -93,9 +93,9 @@ def _study(
     try:
         published = start_weights(data)
     except FileNotFoundError as error:
-        log(f"ReLU is not compared with SiLU: {error}")
+        log(f"activation functions are not compared: {error}")
     else:
-        log(f"ReLU against SiLU: {published.name}")
+        log(f"activation functions: ours and {published.name}")
         compared = compare(found, source, judge, published, data, kept, rounds)
         found = msgspec.structs.replace(found, activations=compared)
     write_study(folder, found)

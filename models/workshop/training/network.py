@@ -1,10 +1,11 @@
-"""The detector's network: a YOLOX-nano layout with ReLU and one score a class.
+"""The detector's network: a YOLOX-nano layout, for the most part with SiLU, and one score a class.
 
 The layout (CSPDarknet, PAFPN, decoupled head, depthwise separable convolutions) follows Ge et al., "YOLOX: Exceeding
 YOLO Series in 2021" (arXiv:2107.08430), so that training can start from weights of that family (Apache-2.0). Four
 things differ, each because of what runs on a box:
 
-* ReLU instead of SiLU: one INT8 instruction instead of a dequantized sigmoid.
+* ReLU instead of SiLU where maps are large (`LARGE_MAPS`): there it is part of an INT8 convolution, while SiLU is a
+  pass over the map for its sigmoid and one for the product. Where maps are small SiLU stays, as it was published.
 * the stem is one 6x6 convolution of stride 2, the same sum as the published slice-and-concatenate.
 * no objectness branch. A picture whose smoke nobody labelled can teach "fire here" and say nothing about smoke; with a
   shared objectness it would teach "nothing here" wherever there is smoke.
@@ -25,6 +26,8 @@ from torch import Tensor, nn
 STRIDES = (8, 16, 32)
 WIDTHS = (16, 32, 64, 128, 256)
 HEAD_WIDTH = 64
+LARGE_MAPS = ("stem", "stage2", "branches")
+"""Parts of the network whose activation is ReLU."""
 
 
 class Unit(nn.Module):
@@ -134,6 +137,9 @@ class Detector(nn.Module):
         self.out5 = Split(2 * d, e, 1, around=False)
         self.branches = nn.ModuleList(Branch(width, classes) for width in (c, d, e))
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
+        for name, unit in self.named_modules():
+            if isinstance(unit, Unit) and not name.startswith(LARGE_MAPS):
+                unit.act = nn.SiLU(inplace=True)
 
     def grids(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Raw outputs per level: logits `[N, classes, h, w]`, box offsets `[N, 4, h, w]` in units of the stride."""

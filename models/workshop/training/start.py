@@ -93,10 +93,11 @@ def stem_weight(weight: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def settle_norms(teacher: Detector, pictures: Tensor) -> Detector:
-    """A trainable ReLU `Detector` with the teacher's weights.
+    """A trainable `Detector` with the teacher's weights.
 
     Each batch norm takes the mean and variance that its convolution shows on `pictures` (`[N, 3, H, W]`, RGB / 255),
-    and a scale and shift that undo them: until the first step only the activation differs from the teacher's.
+    and a scale and shift that undo them: until the first step only the activations on large maps differ from the
+    teacher's.
     """
     student = Detector(teacher.classes)
     means: dict[str, tuple[Tensor, Tensor]] = {}
