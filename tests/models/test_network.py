@@ -32,6 +32,7 @@ def test_large_maps_have_the_activation_that_costs_nothing() -> None:
     kinds = {name: type(m.act).__name__ for name, m in Detector(2).named_modules() if isinstance(m, Unit)}
     assert {n.split(".")[0] for n, kind in kinds.items() if kind == "ReLU"} == {"stem", "stage2", "branches"}
     assert kinds["stage3.1.join"] == kinds["merge3.join"] == "SiLU"
+    assert not any(isinstance(m.act, torch.nn.ReLU) for m in Detector(2, relu=()).modules() if isinstance(m, Unit))
 
 
 def test_overlaps_by_hand() -> None:

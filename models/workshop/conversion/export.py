@@ -12,7 +12,9 @@ import onnx
 import torch
 
 from models.workshop.conversion.graph import HEAD_BOXES, HEAD_SCORES, OPSET, PIXELS, surround
+from models.workshop.training.checkpoint import read
 from models.workshop.training.network import Detector, decode, fold, from_state
+from models.workshop.training.plan import LARGE_MAPS
 
 
 class _Core(torch.nn.Module):
@@ -29,7 +31,8 @@ class _Core(torch.nn.Module):
 
 def load_net(checkpoint: Path, classes: int) -> Detector:
     """The averaged weights of a checkpoint, batch norms melted in, ready to run."""
-    return fold(from_state(torch.load(checkpoint, weights_only=True)["average"], classes).eval())
+    saved = read(checkpoint)
+    return fold(from_state(saved["average"], classes, saved.get("relu", LARGE_MAPS)).eval())
 
 
 def export(checkpoint: Path, labels: tuple[str, ...], size: tuple[int, int], path: Path) -> Path:

@@ -1,6 +1,6 @@
 """What activation functions cost in INT8: the published YOLOX-nano network (SiLU) and ours, quantized the same way.
 
-Ours has ReLU where maps are large (`network.LARGE_MAPS`).
+Ours has ReLU where maps are large (`plan.LARGE_MAPS`).
 
 Each loses against its own FP32 form, on pictures that it can be measured on: the published network on people, ours on
 its own set. Times are at the published network's input where ours takes any shape.

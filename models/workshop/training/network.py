@@ -4,8 +4,9 @@ The layout (CSPDarknet, PAFPN, decoupled head, depthwise separable convolutions)
 YOLO Series in 2021" (arXiv:2107.08430), so that training can start from weights of that family (Apache-2.0). Four
 things differ, each because of what runs on a box:
 
-* ReLU instead of SiLU where maps are large (`LARGE_MAPS`): there it is part of an INT8 convolution, while SiLU is a
-  pass over the map for its sigmoid and one for the product. Where maps are small SiLU stays, as it was published.
+* ReLU instead of SiLU where maps are large (`plan.LARGE_MAPS`): there it is part of an INT8 convolution, while SiLU is
+  a pass over the map for its sigmoid and one for the product. Where maps are small SiLU stays, as it was published, and
+  where a plan says so it stays everywhere.
 * the stem is one 6x6 convolution of stride 2, the same sum as the published slice-and-concatenate.
 * no objectness branch. A picture whose smoke nobody labelled can teach "fire here" and say nothing about smoke; with a
   shared objectness it would teach "nothing here" wherever there is smoke.
@@ -18,16 +19,16 @@ things differ, each because of what runs on a box:
 # Where torch is not installed its classes are unknown to the type checker.
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from models.workshop.training.plan import LARGE_MAPS
+
 STRIDES = (8, 16, 32)
 WIDTHS = (16, 32, 64, 128, 256)
 HEAD_WIDTH = 64
-LARGE_MAPS = ("stem", "stage2", "branches")
-"""Parts of the network whose activation is ReLU."""
 
 
 class Unit(nn.Module):
@@ -115,10 +116,10 @@ class Detector(nn.Module):
 
     In: `[N, 3, H, W]` float, RGB divided by 255, sides multiples of 32.
     Out of `forward`: logits `[N, A, classes]` and boxes `[N, A, 4]` (x1, y1, x2, y2 in input pixels), where A counts
-    the cells of the three grids (2100 at 320x320), finest grid first.
+    the cells of the three grids (2100 at 320x320), finest grid first. `relu` names the parts that have ReLU.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, relu: Sequence[str] = LARGE_MAPS) -> None:
         super().__init__()
         a, b, c, d, e = WIDTHS
         self.classes = classes
@@ -138,7 +139,7 @@ class Detector(nn.Module):
         self.branches = nn.ModuleList(Branch(width, classes) for width in (c, d, e))
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
         for name, unit in self.named_modules():
-            if isinstance(unit, Unit) and not name.startswith(LARGE_MAPS):
+            if isinstance(unit, Unit) and not name.startswith(tuple(relu)):
                 unit.act = nn.SiLU(inplace=True)
 
     def grids(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -195,9 +196,9 @@ def units_in_order(net: nn.Module, run: Callable[[], object]) -> list[nn.Module]
     return order
 
 
-def from_state(state: dict[str, Tensor], classes: int) -> Detector:
+def from_state(state: dict[str, Tensor], classes: int, relu: Sequence[str] = LARGE_MAPS) -> Detector:
     """The network of a state, with batch norms or, where the state was folded, without."""
-    net = Detector(classes)
+    net = Detector(classes, relu)
     if is_folded(state):
         net = fold(net.eval())
     net.load_state_dict(state)

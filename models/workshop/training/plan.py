@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SCALES = (0.4, 1.4)
+LARGE_MAPS = ("stem", "stage2", "branches")
+"""Parts of the network where maps are large."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,8 @@ class Plan:
     scales: tuple[float, float] = SCALES
     """Least and greatest size of a picture against its letterboxed one: cameras see from further away than
     photographers."""
+    relu: tuple[str, ...] = LARGE_MAPS
+    """Parts of the network whose activation is ReLU; the others have SiLU, as they were published."""
     taught: float = 0.0
     """Share of the steps in which the published network teaches instead of the labels."""
     seed: int = 1

@@ -8,6 +8,7 @@ run; `settle_norms` then gives each convolution a batch norm that, at first, cha
 # mypy: disable-error-code="misc"
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from models.workshop.coco import CLASSES
 from models.workshop.training.network import Branch, Detector, Unit, units_in_order
+from models.workshop.training.plan import LARGE_MAPS
 
 # Which of the four half-size pictures of the published stem holds the pixel (row, column) of each 2x2 cell.
 SLICES = {(0, 0): 0, (1, 0): 1, (0, 1): 2, (1, 1): 3}
@@ -92,14 +94,14 @@ def stem_weight(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     return out * np.float32(255)
 
 
-def settle_norms(teacher: Detector, pictures: Tensor) -> Detector:
+def settle_norms(teacher: Detector, pictures: Tensor, relu: Sequence[str] = LARGE_MAPS) -> Detector:
     """A trainable `Detector` with the teacher's weights.
 
     Each batch norm takes the mean and variance that its convolution shows on `pictures` (`[N, 3, H, W]`, RGB / 255),
-    and a scale and shift that undo them: until the first step only the activations on large maps differ from the
-    teacher's.
+    and a scale and shift that undo them: until the first step only the activations of the parts with `relu`, and scores
+    without objectness, differ from the teacher's.
     """
-    student = Detector(teacher.classes)
+    student = Detector(teacher.classes, relu)
     means: dict[str, tuple[Tensor, Tensor]] = {}
     hooks = []
     for name, unit in [(n, m) for n, m in teacher.named_modules() if isinstance(m, Unit)]:

@@ -114,7 +114,7 @@ def train(
         plan.scales,
     )
     teacher = published(weights) if weights is not None else None
-    net = begin(teacher, base, labels, feed, plan.folded)
+    net = begin(teacher, base, labels, feed, plan)
     if teacher is not None:
         teacher = teacher.to(machine.device, memory_format=torch.channels_last)
 
@@ -138,22 +138,22 @@ def turns(share: float, step: int) -> bool:
     return math.floor((step + 1) * share + 1e-9) > math.floor(step * share + 1e-9)
 
 
-def begin(teacher: Detector | None, base: Path | None, labels: tuple[str, ...], feed: Feed, folded: bool) -> Detector:
+def begin(teacher: Detector | None, base: Path | None, labels: tuple[str, ...], feed: Feed, plan: Plan) -> Detector:
     """The network as it is before the first step. Raises what `checkpoint.read` raises."""
-    net = Detector(len(labels) or CLASSES)
+    net = Detector(len(labels) or CLASSES, plan.relu)
     if base is None:
         if teacher is None:
             return net
         made = [feed.make(number)[0] for number in range(8)]
         alike = torch.cat([images for images in made if images.shape == made[0].shape])
-        settled = settle_norms(teacher, alike.float() / 255)
+        settled = settle_norms(teacher, alike.float() / 255, plan.relu)
         adopt(net, settled.state_dict(), labels)
         return net
     saved = kept.read(base)
     if is_folded(saved["average"]):
         net = fold(net.eval())
     adopt(net, saved["average"], labels, saved.get("labels", ()))
-    return fold(net.eval()) if folded else net
+    return fold(net.eval()) if plan.folded else net
 
 
 def made_by(labels: tuple[str, ...], plan: Plan, shares: Sequence[Share], **files: Path | None) -> dict[str, str]:
@@ -239,6 +239,7 @@ def run(
             shown.advance(1, f"loss {mean:.3f}  {seen / (time.monotonic() - began):.1f} pictures/s")
             if step % SAVE_EVERY == 0 or step == plan.steps:
                 state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "average": average.state}
-                about = {"updates": average.updates, "step": step, "loss": mean, "labels": list(feed.labels)}
-                kept.save(checkpoint, {**state, **about}, made)
+                about = {"updates": average.updates, "step": step, "loss": mean}
+                what = {"labels": list(feed.labels), "relu": list(plan.relu)}
+                kept.save(checkpoint, {**state, **about, **what}, made)
     return checkpoint
