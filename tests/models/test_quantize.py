@@ -9,17 +9,29 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from models.workshop.quantization.judge import Judge, race
+from models.workshop.quantization.judge import Grade, Judge, race
 from models.workshop.quantization.quantize import calibrate, cut_off, feeds, prepare, quantize, quantized, save
 from models.workshop.quantization.ranges import BINS, Spread, collect
-from models.workshop.quantization.record import Layer, RecordError, Row, Study, chosen, read_study, write_study
+from models.workshop.quantization.record import (
+    MAX_F1_LOSS,
+    MAX_LOSS,
+    Layer,
+    RecordError,
+    Row,
+    Study,
+    chosen,
+    read_study,
+    write_study,
+)
 from models.workshop.quantization.settings import METHODS, TARGETS, Settings
-from models.workshop.quantization.study import MAX_LOSS, alone, plain, study, subset
+from models.workshop.quantization.study import alone, plain, study, subset
 from tests.models.blind import LABELS, MIX, POOL, SPEC, STEM, orange_pictures, write_blind
+
+THRESHOLDS = dict.fromkeys(LABELS, 0.3)
 
 
 def judged(path: Path, folder: Path) -> float:
-    return Judge(LABELS, SPEC, orange_pictures(folder / "val")).map50(path)
+    return Judge(THRESHOLDS, SPEC, orange_pictures(folder / "val")).grade(path).map50
 
 
 def test_int8_is_blind_and_two_layers_in_float_see_again(tmp_path: Path) -> None:
@@ -137,7 +149,7 @@ def tried(tmp_path: Path, log: Any = print) -> Study:
     source = write_blind(tmp_path / "blind.onnx")
     whole = orange_pictures(tmp_path / "val", 12)
     train = orange_pictures(tmp_path / "train", 8, "train", 2)
-    judge = Judge(LABELS, SPEC, subset(whole, 8))
+    judge = Judge(THRESHOLDS, SPEC, subset(whole, 8))
     return study(source, "fire", judge, whole, train, tmp_path / "work", log, rounds=1, looked=4)
 
 
@@ -162,13 +174,13 @@ def test_a_study_finds_the_layers_that_must_stay_in_float(tmp_path: Path) -> Non
 def test_a_study_goes_on_where_it_was_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = tried(tmp_path)
     counted: list[Path] = []
-    real = Judge.map50
+    real = Judge.grade
 
-    def count(self: Judge, path: Path) -> float:
+    def count(self: Judge, path: Path) -> Grade:
         counted.append(path)
         return real(self, path)
 
-    monkeypatch.setattr(Judge, "map50", count)
+    monkeypatch.setattr(Judge, "grade", count)
     again = tried(tmp_path)
     assert {msgspec.json.encode(r.settings) for r in again.rows} == {
         msgspec.json.encode(r.settings) for r in first.rows
@@ -181,9 +193,19 @@ def test_a_study_without_pictures_or_truths_is_refused(tmp_path: Path) -> None:
     source = write_blind(tmp_path / "blind.onnx")
     whole = orange_pictures(tmp_path / "val", 2)
     with pytest.raises(ValueError, match="study of 'fire': no pictures to calibrate on"):
-        study(source, "fire", Judge(LABELS, SPEC, whole), whole, [], tmp_path / "work", print)
+        study(source, "fire", Judge(THRESHOLDS, SPEC, whole), whole, [], tmp_path / "work", print)
     with pytest.raises(ValueError, match="the pictures show none of smoke"):
-        Judge(("smoke",), SPEC, whole).map50(source)
+        Judge({"smoke": 0.5}, SPEC, whole).grade(source)
+
+
+def test_scores_that_sink_together_are_a_loss_though_map_does_not_see_it(tmp_path: Path) -> None:
+    source, pictures = write_blind(tmp_path / "blind.onnx"), orange_pictures(tmp_path / "val", 4)
+    assert Judge(THRESHOLDS, SPEC, pictures).grade(source) == pytest.approx((1.0, 1.0))
+    assert Judge({"fire": 1.0}, SPEC, pictures).grade(source) == pytest.approx((1.0, 0.0))
+    row = Row(target="x86-u8s8", what="", settings=Settings(), map50=1, loss=0.0, bytes=1, ms=1, fp32_ms=1, time=1)
+    sunk = msgspec.structs.replace(row, f1_loss=2 * MAX_F1_LOSS)
+    assert (row.excess, sunk.excess) == (0.0, 2.0)
+    assert msgspec.structs.replace(sunk, val_loss=MAX_LOSS / 2, val_f1_loss=0.0).excess == pytest.approx(0.5)
 
 
 def test_one_setting_is_other_at_a_time() -> None:

@@ -1,4 +1,4 @@
-"""What quantization costs and gains: mAP50 on the same pictures, and time beside the FP32 file in the same run."""
+"""What quantization costs and gains: mAP50 and F1 on the same pictures, time beside the FP32 file in the same run."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime as ort
 
 from contract.manifest import Input
 from models.workshop.evaluation.evaluate import Detect, Tally, tally
+from models.workshop.evaluation.matching import f1
 from models.workshop.quantization.ranges import Feed
 from models.workshop.runner import Runner
 from models.workshop.session import open_session
@@ -48,17 +50,31 @@ def spaced(pictures: Sequence[Picture], count: int) -> list[Picture]:
     return [pictures[n * len(pictures) // count] for n in range(count)]
 
 
+class Grade(NamedTuple):
+    """AP50, and F1 at the shipped thresholds: means over the labels that have a truth in the pictures."""
+
+    map50: float
+    f1: float
+
+
 @dataclass(frozen=True)
 class Judge:
     """Measures artefacts of one detector on the same pictures."""
 
-    labels: tuple[str, ...]
+    thresholds: Mapping[str, float]
     spec: Input
     pictures: Sequence[Picture]
 
-    def map50(self, path: Path) -> float:
-        """Mean AP50 over the labels that have a truth in the pictures. Raises `ValueError` where none has."""
-        return mean_ap50(tally(self.pictures, self.labels, Runner(path, self.labels, self.spec)))
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the detector finds."""
+        return tuple(self.thresholds)
+
+    def grade(self, path: Path) -> Grade:
+        """How good an artefact is. Raises `ValueError` where the pictures show none of the labels."""
+        tallies = tally(self.pictures, self.labels, Runner(path, self.labels, self.spec))
+        at = [f1(*one.at(self.thresholds[label])) for label, one in tallies.items() if one.truths]
+        return Grade(mean_ap50(tallies), float(np.mean(at)))
 
 
 def mean_ap50(tallies: Mapping[str, Tally]) -> float:

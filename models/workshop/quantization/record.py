@@ -9,6 +9,8 @@ import msgspec
 from models.workshop.quantization.settings import TARGETS, Settings
 
 FILE = "quantization.json"
+MAX_LOSS, MAX_F1_LOSS = 0.01, 0.02
+"""Most that INT8 may cost on `val`: of mAP50, and of F1 at the shipped thresholds, which hangs on fewer boxes."""
 
 
 class RecordError(ValueError):
@@ -16,9 +18,12 @@ class RecordError(ValueError):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to quantize, measured. `loss` is FP32's mAP50 less this one's, on the study's pictures; `val_loss` is the
-    same on the whole of `val`, for the few that were measured there. `time` is its share of FP32's time, one thread, in
-    turns."""
+    """One way to quantize, measured.
+
+    `loss` is FP32's mAP50 less this one's, on the study's pictures, `f1_loss` the same of F1 at the shipped thresholds;
+    `val_loss` and `val_f1_loss` are those on the whole of `val`, for the few that were measured there. `time` is its
+    share of FP32's time, one thread, in turns.
+    """
 
     target: str
     what: str
@@ -29,8 +34,20 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     ms: float
     fp32_ms: float
     time: float
+    f1_loss: float = 0.0
     val_map50: float | None = None
     val_loss: float | None = None
+    val_f1_loss: float = 0.0
+
+    @property
+    def excess(self) -> float:
+        """What it loses as a share of what it may lose, of mAP50 or F1, whichever is more; on `val` where known.
+
+        mAP50 alone does not see scores that sink together, and then fewer of them reach the threshold.
+        """
+        if self.val_loss is not None:
+            return max(self.val_loss / MAX_LOSS, self.val_f1_loss / MAX_F1_LOSS)
+        return max(self.loss / MAX_LOSS, self.f1_loss / MAX_F1_LOSS)
 
 
 class Layer(msgspec.Struct, frozen=True):

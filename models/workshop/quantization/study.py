@@ -2,10 +2,11 @@
 
 1. One setting at a time away from the target's plain form, with every layer in INT8.
 2. With the best of each: the layers one by one (how much of the scores one layer alone moves), then the smallest set of
-   layers in FP32 with which the loss is at most `MAX_LOSS`: the worst first, then without each that is not needed.
+   layers in FP32 with which the loss is small enough (`MAX_LOSS` of mAP50, `MAX_F1_LOSS` of F1 at the shipped
+   thresholds): the worst first, then without each that is not needed.
 3. Formats, 7-bit weights and one scale a tensor again, with those layers in FP32; and the settings stated for a model
    without a study.
-4. The best few on the whole of `val`: of those that lose at most `MAX_LOSS` the quickest is chosen. Time measured on
+4. The best few on the whole of `val`: of those whose loss is small enough the quickest is chosen. Time measured on
    another kind of processor than the target's says nothing: there it is the one that loses least.
 
 Every row is kept in the work folder as soon as it is known, so that a study that was broken off goes on.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -25,15 +27,13 @@ from models.workshop.progress import bar
 from models.workshop.quantization.judge import Judge, machine, spaced
 from models.workshop.quantization.quantize import Prepared, feeds, quantized
 from models.workshop.quantization.ranges import CHECKPOINTS, Feed
-from models.workshop.quantization.record import Layer, Row, Study
+from models.workshop.quantization.record import MAX_F1_LOSS, MAX_LOSS, Layer, Row, Study
 from models.workshop.quantization.settings import METHODS, TARGETS, Settings
 from models.workshop.quantization.trial import Bench, Log, key, open_bench
 from models.workshop.release.golden import sha256
 from models.workshop.session import open_session
 from models.workshop.sets.data import Picture
 
-MAX_LOSS = 0.01
-"""Most mAP50 that INT8 may cost on `val`."""
 SUBSET, LOOKED = 200, 24
 """Pictures of `val` that each row is measured on, and that each layer is tried on."""
 FINALISTS = 4
@@ -79,7 +79,7 @@ def study(
         machine=machine(),
         data=f"{len(judge.pictures)} of {len(whole)} pictures of val, evenly spaced",
         calibration=f"training pictures, up to {min(max(CHECKPOINTS), len(calibration))}",
-        fp32_map50=bench.reference,
+        fp32_map50=bench.reference.map50,
         fp32_bytes=source.stat().st_size,
         rows=tuple(rows),
         layers=tuple(layers),
@@ -116,7 +116,7 @@ def _tried(bench: Bench, target: str, layers: Sequence[Layer]) -> list[Row]:
     best = _joined(base, rows)
     if best != base:
         rows.append(bench.row(target, "the best of each", best))
-    start = min(rows, key=lambda row: row.loss).settings
+    start = min(rows, key=lambda row: row.excess).settings
     found, tried = _smallest(bench, target, start, [layer.name for layer in layers])
     rows += tried
     for what, settings in alone(found).items():
@@ -141,7 +141,7 @@ def _joined(base: Settings, rows: Sequence[Row]) -> Settings:
             for row in rows
             if row.settings == msgspec.structs.replace(base, **{setting: getattr(row.settings, setting)})
         ]
-        changes[setting] = getattr(min(own, key=lambda row: row.loss).settings, setting)
+        changes[setting] = getattr(min(own, key=lambda row: row.excess).settings, setting)
     return msgspec.structs.replace(base, **changes)
 
 
@@ -182,26 +182,26 @@ def _smallest(bench: Bench, target: str, start: Settings, worst: Sequence[str]) 
     """
     rows: list[Row] = []
 
-    def loss(layers: Sequence[str]) -> float:
+    def excess(layers: Sequence[str]) -> float:
         settings = msgspec.structs.replace(start, float_layers=tuple(sorted(layers)))
         rows.append(bench.row(target, f"{len(layers)} layers FP32" if layers else "every layer INT8", settings))
-        return rows[-1].loss
+        return rows[-1].excess
 
     low, high = -1, 0
-    while loss(worst[:high]) > MAX_LOSS:
+    while excess(worst[:high]) > 1:
         if high >= len(worst):
-            return min(rows, key=lambda row: row.loss).settings, rows
+            return min(rows, key=lambda row: row.excess).settings, rows
         low, high = high, min(max(1, high * 2), len(worst))
     while high - low > 1:
         middle = (low + high) // 2
-        if loss(worst[:middle]) > MAX_LOSS:
+        if excess(worst[:middle]) > 1:
             low = middle
         else:
             high = middle
     kept = list(worst[:high])
     for name in reversed(kept[:]):
         fewer = [other for other in kept if other != name]
-        if len(fewer) < len(kept) and fewer and loss(fewer) <= MAX_LOSS:
+        if len(fewer) < len(kept) and fewer and excess(fewer) <= 1:
             kept = fewer
     return msgspec.structs.replace(start, float_layers=tuple(sorted(kept))), rows
 
@@ -211,8 +211,7 @@ def _choose(bench: Bench, target: str, rows: list[Row], whole: Sequence[Picture]
     home = platform.machine() in HOME.get(target, ())
 
     def order(row: Row) -> tuple[bool, float, float]:
-        loss = row.loss if row.val_loss is None else row.val_loss
-        return loss > MAX_LOSS, row.time if home and loss <= MAX_LOSS else loss, loss
+        return row.excess > 1, row.time if home and row.excess <= 1 else row.excess, row.excess
 
     # A 7-bit weight buys nothing where VNNI or ARM sums without overflow; it is in the table for processors without.
     able = [row for row in rows if not row.settings.reduce_range]
@@ -220,30 +219,30 @@ def _choose(bench: Bench, target: str, rows: list[Row], whole: Sequence[Picture]
         # Of what cannot be timed here, the form that the runtime's guide prefers. Its kernels for ARM want weights
         # around zero and take activations around any point: symmetric ones waste a bit behind every ReLU.
         able = [r for r in able if r.settings.format == "qdq"] or able
-    judge = Judge(bench.judge.labels, bench.judge.spec, whole)
-    reference = bench.reference if len(whole) == len(bench.judge.pictures) else judge.map50(bench.source)
+    judge = replace(bench.judge, pictures=whole)
+    reference = bench.reference if len(whole) == len(bench.judge.pictures) else judge.grade(bench.source)
     measured: dict[str, Row] = {}
     for row in sorted(able, key=order)[:FINALISTS]:
         path = bench.write(row.settings)
-        value = judge.map50(path)
+        grade = judge.grade(path)
         path.unlink()
-        measured[key(row.settings)] = msgspec.structs.replace(row, val_map50=value, val_loss=reference - value)
+        measured[key(row.settings)] = msgspec.structs.replace(
+            row,
+            val_map50=grade.map50,
+            val_loss=reference.map50 - grade.map50,
+            val_f1_loss=reference.f1 - grade.f1,
+        )
     done = list(measured.values())
     rows = [measured.get(key(row.settings), row) for row in rows]
-    fits = [row for row in done if row.val_loss is not None and row.val_loss <= MAX_LOSS]
-    if fits:
-        best = min(fits, key=order)
+    best = min(done, key=order)
+    lost = f"loss {best.val_loss:+.4f}, of F1 {best.val_f1_loss:+.4f}, on {len(whole)} pictures"
+    if best.excess <= 1:
         why = "the quickest" if home else "the least loss"
-        reason = f"{best.what}: {why} of those that lose at most {MAX_LOSS:g} on val"
+        reason = f"{best.what}: {why} of those that lose at most {MAX_LOSS:g} of mAP50 and {MAX_F1_LOSS:g} of F1 on val"
         if not home:
             reason += f"; time was measured on {platform.machine()} and says nothing about this target"
-        return best, f"{reason} (loss {best.val_loss:+.4f} on {len(whole)} pictures)", rows
-    best = min(done, key=lambda row: row.val_loss if row.val_loss is not None else row.loss)
-    return (
-        best,
-        f"{best.what}: loses least on val, {best.val_loss:+.4f}, which is more than {MAX_LOSS:g}; nothing tried fits",
-        rows,
-    )
+        return best, f"{reason} ({lost})", rows
+    return best, f"{best.what}: loses least on val ({lost}), which is too much; nothing tried fits", rows
 
 
 def subset(pictures: Sequence[Picture], count: int = SUBSET) -> list[Picture]:

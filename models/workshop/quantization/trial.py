@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from models.workshop.progress import bar
-from models.workshop.quantization.judge import Judge, hold, race
+from models.workshop.quantization.judge import Grade, Judge, hold, race
 from models.workshop.quantization.quantize import Prepared, check_labels, feeds, prepare, quantized, save
 from models.workshop.quantization.ranges import CHECKPOINTS, Spread, collect
 from models.workshop.quantization.record import Row
@@ -32,7 +32,7 @@ class Bench:
     prepared: Prepared
     spreads: dict[int, dict[str, Spread]]
     judge: Judge
-    reference: float
+    reference: Grade
     folder: Path
     kept: dict[str, Row]
     rounds: int
@@ -55,15 +55,16 @@ class Bench:
         name = f"{target} {key(settings)}"
         if name not in self.kept:
             path = self.write(settings)
-            value = self.judge.map50(path)
+            grade = self.judge.grade(path)
             feed = next(feeds(self.judge.pictures[:1], self.judge.spec))
             ms, fp32_ms, share = race(path, self.source, feed, self.rounds)
             self.kept[name] = Row(
                 target=target,
                 what=what,
                 settings=settings,
-                map50=value,
-                loss=self.reference - value,
+                map50=grade.map50,
+                loss=self.reference.map50 - grade.map50,
+                f1_loss=self.reference.f1 - grade.f1,
                 bytes=path.stat().st_size,
                 ms=ms,
                 fp32_ms=fp32_ms,
@@ -72,7 +73,10 @@ class Bench:
             path.unlink()
             self.keep()
             one = self.kept[name]
-            self.log(f"{target}: {what}: loss {one.loss:+.4f}, time {one.time:.2f} of FP32, {one.bytes / 1e6:.2f} MB")
+            self.log(
+                f"{target}: {what}: loss {one.loss:+.4f}, of F1 {one.f1_loss:+.4f}, "
+                f"time {one.time:.2f} of FP32, {one.bytes / 1e6:.2f} MB"
+            )
         return self.kept[name]
 
     def keep(self) -> None:
@@ -101,16 +105,16 @@ def open_bench(
         spreads = collect(
             prepared.model, prepared.tensors, lambda: feeds(pictures, judge.spec), CHECKPOINTS, told=shown.advance
         )
-    held = Judge(judge.labels, judge.spec, [hold(picture) for picture in judge.pictures])
-    # Rows of another network, of other pictures or another calibration are no rows of this study.
-    parts = [sha256(source), *(str(p.path) for p in (*judge.pictures, *pictures))]
+    held = replace(judge, pictures=[hold(picture) for picture in judge.pictures])
+    # Rows of another network or threshold, of other pictures or another calibration are no rows of this study.
+    parts = [sha256(source), str(dict(judge.thresholds)), *(str(p.path) for p in (*judge.pictures, *pictures))]
     inside = folder / hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     inside.mkdir(parents=True, exist_ok=True)
     rows = inside / "rows.json"
     kept = msgspec.json.decode(rows.read_bytes(), type=dict[str, Row]) if rows.is_file() else {}
     if kept:
         log(f"{len(kept)} rows of this study are there already")
-    return Bench(source, prepared, spreads, held, held.map50(source), inside, kept, rounds, log)
+    return Bench(source, prepared, spreads, held, held.grade(source), inside, kept, rounds, log)
 
 
 def key(settings: Settings) -> str:

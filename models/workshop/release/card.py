@@ -158,27 +158,31 @@ def quantization(study: Study) -> list[str]:
         (
             f"Measured on {study.data}; calibrated on {study.calibration}. {study.machine}; one thread, in turns with "
             f"FP32 ({study.fp32_bytes / 1e6:.2f} MB, mAP50 {study.fp32_map50:.3f} on these pictures). Loss is FP32's "
-            "mAP50 less that of INT8; time is a share of FP32's."
+            "mAP50 less that of INT8, F1 the same of F1 at the shipped thresholds; time is a share of FP32's."
         ),
         bullets(f"`{name}`: {reason}." for name, reason in study.reasons.items()),
     ]
     for name in study.chosen:
         rows = []
-        for row in sorted((r for r in study.rows if r.target == name), key=lambda r: (r.loss, r.time)):
+        for row in sorted((r for r in study.rows if r.target == name), key=lambda r: (r.excess, r.time)):
             mark = "**shipped** " if row.settings == study.chosen[name] else ""
-            whole = "" if row.val_loss is None else f"{row.val_loss:+.4f}"
+            whole = ("", "") if row.val_loss is None else (f"{row.val_loss:+.4f}", f"{row.val_f1_loss:+.4f}")
             layers = len(row.settings.float_layers)
             rows.append(
                 (
                     f"{mark}{row.what}",
                     str(layers),
                     f"{row.loss:+.4f}",
-                    whole,
+                    f"{row.f1_loss:+.4f}",
+                    *whole,
                     f"{row.time:.2f}",
                     f"{row.bytes / 1e6:.2f}",
                 )
             )
-        lines += [f"### {name}", table(("setting", "FP32 layers", "loss", "loss on val", "time", "MB"), rows)]
+        lines += [
+            f"### {name}",
+            table(("setting", "FP32 layers", "loss", "F1", "loss on val", "F1 on val", "time", "MB"), rows),
+        ]
     if study.layers:
         worst = ", ".join(f"`{layer.name}` {layer.moved:.2f}" for layer in study.layers[:8])
         lines.append(f"Layers that move the scores of a picture most when they alone are in INT8: {worst}.")

@@ -86,7 +86,7 @@ def _study(
     from models.workshop.quantization.study import SUBSET, study, subset
 
     whole = read_set(data / SETS.get(how.name, how.name), "val")
-    judge = Judge(how.labels, how.input, subset(whole, SUBSET if pictures is None else pictures))
+    judge = Judge(dict(how.thresholds), how.input, subset(whole, SUBSET if pictures is None else pictures))
     mixed = calibration(how, data, work)
     kept = work / "study" / how.name
     found = study(source, how.name, judge, whole, mixed, kept, log, rounds=rounds)
