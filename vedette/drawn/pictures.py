@@ -11,6 +11,7 @@ import numpy as np
 from models.workshop.progress import track
 from models.workshop.sets.data import Image, Picture, Truth, read_set, write_set
 from vedette.drawn.flame import Flame
+from vedette.drawn.lures import paint_lure
 from vedette.drawn.scene import Kind, Scene
 
 Read = Callable[[Path, str], Sequence[Picture]]
@@ -31,8 +32,14 @@ def draw(count: int, split: str, first: int) -> Iterator[tuple[str, str, Image, 
         yield f"{kind}-{first + n}.jpg", split, frame.image, [Truth(m.label, m.box) for m in frame.marks]
 
 
+def size(rng: np.random.Generator, least: float, most: float) -> float:
+    """A random size, evenly spread on a logarithmic scale: far things are small."""
+    return float(least * (most / least) ** rng.uniform())
+
+
 def set_alight(pictures: Sequence[Picture], count: int) -> Iterator[tuple[str, str, Image, list[Truth]]]:
-    """Real pictures without a fire, with one or two small drawn flames in them: flames far from the camera.
+    """Real pictures without a fire, with small drawn things in them: up to five that are orange and do not burn, and in
+    every other picture one or two flames, far from the camera.
 
     Each is a picture as `write_set` takes it, from one of `pictures`, with the flames' boxes alone.
     """
@@ -41,9 +48,12 @@ def set_alight(pictures: Sequence[Picture], count: int) -> Iterator[tuple[str, s
         image = pictures[int(rng.integers(len(pictures)))].read()
         h, w = image.shape[:2]
         canvas = np.asarray(image / np.float32(255), np.float32)
+        for _ in range(int(rng.integers(1, 6))):
+            tall = h * size(rng, 0.03, 0.17)
+            paint_lure(rng, canvas, float(rng.uniform(0, 1)) * w, float(rng.uniform(0.15, 1)) * h, tall)
         truths = []
-        for _ in range(int(rng.integers(1, 3))):
-            tall = h * float(rng.uniform(0.06, 0.24))
+        for _ in range(int(rng.integers(1, 3)) if n % 2 else 0):
+            tall = h * size(rng, 0.04, 0.24)
             wide = tall * float(rng.uniform(0.45, 1.0))
             flame = Flame(rng, float(rng.uniform(0.1, 0.9)) * w, float(rng.uniform(0.35, 0.95)) * h)
             box = flame.paint(canvas, float(rng.uniform(0, 50)), wide, tall)
@@ -62,10 +72,12 @@ def write_pictures(folder: Path, training: int = 600, validation: int = 120) -> 
     return folder
 
 
-def write_alight(folder: Path, data: Path, count: int = 260, read: Read = read_set) -> Path:
-    """Write the set of real pictures with drawn flames into `folder`; the pictures are those of the data folder's sets
-    `person`, `crowd` (street cameras, twice as often) and `plate`, as `read` gives them (a set's folder and a split).
-    Returns the folder."""
+def write_alight(folder: Path, data: Path, count: int = 600, read: Read = read_set) -> Path:
+    """Write the set of real pictures with drawn flames and other small orange things into `folder`.
+
+    The pictures are those of the data folder's sets `person`, `crowd` (street cameras, twice as often) and `plate`, as
+    `read` gives them (a set's folder and a split). Returns the folder.
+    """
     street = [p for p in read(data / "crowd", "train") if p.source == "shanghaitech-B"]
     pictures = [*read(data / "person", "train"), *street, *street, *read(data / "plate", "train")]
     write_set(folder, list(track(set_alight(pictures, count), "setting alight", count)), "alight")
