@@ -1,9 +1,10 @@
 """Which INT8 settings suit a model: many are tried, each on the same pictures, and the table says why one was chosen.
 
 1. One setting at a time away from the target's plain form, with every layer in INT8.
-2. With the best of each: the layers one by one (how much of the scores one layer alone moves), then the smallest set of
-   layers in FP32 with which the loss is small enough (`MAX_LOSS` of mAP50, `MAX_F1_LOSS` of F1 at the shipped
-   thresholds): the worst first, then without each that is not needed.
+2. The layers one by one (how much of the scores one layer alone moves), then the smallest set of layers in FP32 with
+   which the loss is small enough (`MAX_LOSS` of mAP50, `MAX_F1_LOSS` of F1 at the shipped thresholds): the worst
+   first, by every method of calibration, then without each that is not needed. Which method is the best one while a
+   layer spoils everything says nothing of the rest.
 3. Formats, 7-bit weights and one scale a tensor again, with those layers in FP32; and the settings stated for a model
    without a study.
 4. The best few on the whole of `val`: of those whose loss is small enough the quickest is chosen. Time measured on
@@ -116,8 +117,7 @@ def _tried(bench: Bench, target: str, layers: Sequence[Layer]) -> list[Row]:
     best = _joined(base, rows)
     if best != base:
         rows.append(bench.row(target, "the best of each", best))
-    start = min(rows, key=lambda row: row.excess).settings
-    found, tried = _smallest(bench, target, start, [layer.name for layer in layers])
+    found, tried = _smallest(bench, target, base, [layer.name for layer in layers])
     rows += tried
     for what, settings in alone(found).items():
         if settings.method == found.method and settings.pictures == found.pictures:
@@ -177,33 +177,41 @@ def _scores(raw: bytes, feed: Feed) -> NDArray[np.float32]:
 def _smallest(bench: Bench, target: str, start: Settings, worst: Sequence[str]) -> tuple[Settings, list[Row]]:
     """The fewest layers in FP32 with which the loss fits, and the rows on the way there.
 
-    As many of the worst as it takes, the number found by doubling and halving; then each again in INT8, from the one
-    that moves least, and left so where the loss still fits. Where nothing fits, the settings with the least loss.
+    As many of the worst as it takes, the number found by doubling and halving, the method by trying all; then each
+    again in INT8, from the one that moves least, and left so where the loss still fits. Where nothing fits, the
+    settings with the least loss.
     """
     rows: list[Row] = []
 
-    def excess(layers: Sequence[str]) -> float:
-        settings = msgspec.structs.replace(start, float_layers=tuple(sorted(layers)))
-        rows.append(bench.row(target, f"{len(layers)} layers FP32" if layers else "every layer INT8", settings))
+    def excess(layers: Sequence[str], method: str) -> float:
+        settings = msgspec.structs.replace(start, float_layers=tuple(sorted(layers)), method=method)
+        what = f"{len(layers)} layers FP32" if layers else "every layer INT8"
+        rows.append(bench.row(target, what if method == start.method else f"{what}, {method}", settings))
         return rows[-1].excess
 
+    def best(layers: Sequence[str]) -> tuple[float, str]:
+        return min((excess(layers, method), method) for method in METHODS)
+
     low, high = -1, 0
-    while excess(worst[:high]) > 1:
+    while True:
+        least, method = best(worst[:high])
+        if least <= 1:
+            break
         if high >= len(worst):
             return min(rows, key=lambda row: row.excess).settings, rows
         low, high = high, min(max(1, high * 2), len(worst))
     while high - low > 1:
         middle = (low + high) // 2
-        if excess(worst[:middle]) > 1:
+        if excess(worst[:middle], method) > 1:
             low = middle
         else:
             high = middle
     kept = list(worst[:high])
     for name in reversed(kept[:]):
         fewer = [other for other in kept if other != name]
-        if len(fewer) < len(kept) and fewer and excess(fewer) <= 1:
+        if len(fewer) < len(kept) and fewer and excess(fewer, method) <= 1:
             kept = fewer
-    return msgspec.structs.replace(start, float_layers=tuple(sorted(kept))), rows
+    return msgspec.structs.replace(start, float_layers=tuple(sorted(kept)), method=method), rows
 
 
 def _choose(bench: Bench, target: str, rows: list[Row], whole: Sequence[Picture]) -> tuple[Row, str, list[Row]]:
