@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 
 from models.workshop.training.loss import Batch, assign, complete_iou, detection_loss, iou_pairs  # noqa: E402
-from models.workshop.training.network import Detector, Unit, fold, from_state  # noqa: E402
+from models.workshop.training.network import Detector, Unit, fold, from_state, joint  # noqa: E402
 from models.workshop.training.train import cell_centres  # noqa: E402
 
 
@@ -33,6 +33,16 @@ def test_large_maps_have_the_activation_that_costs_nothing() -> None:
     assert {n.split(".")[0] for n, kind in kinds.items() if kind == "ReLU"} == {"stem", "stage2", "branches"}
     assert kinds["stage3.1.join"] == kinds["merge3.join"] == "SiLU"
     assert not any(isinstance(m.act, torch.nn.ReLU) for m in Detector(2, relu=()).modules() if isinstance(m, Unit))
+
+
+def test_the_joint_score_is_a_product_of_probabilities() -> None:
+    a, b = torch.tensor([-30.0, -2.0, 0.0, 3.0, 30.0]), torch.tensor([[2.0], [-40.0], [25.0]])
+    product = a.double().sigmoid() * b.double().sigmoid()
+    assert torch.allclose(joint(a, b).double().sigmoid(), product, rtol=1e-4, atol=0)
+    net = Detector(2, objectness=True).eval()
+    again = from_state(net.state_dict(), 2)
+    assert again.branches[0].objectness is not None
+    assert net(torch.zeros(1, 3, 64, 64))[0].shape == (1, 84, 2)
 
 
 def test_overlaps_by_hand() -> None:

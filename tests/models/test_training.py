@@ -12,7 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 
-from models.workshop.coco import CLASSES  # noqa: E402
+from models.workshop.coco import CLASSES, COCO  # noqa: E402
+from models.workshop.conversion.export import load_net  # noqa: E402
 from models.workshop.sets.data import Truth, read_set, write_set  # noqa: E402
 from models.workshop.training import checkpoint as kept  # noqa: E402
 from models.workshop.training import train as training  # noqa: E402
@@ -21,7 +22,6 @@ from models.workshop.training.feed import Feed, Share  # noqa: E402
 from models.workshop.training.machine import Machine  # noqa: E402
 from models.workshop.training.network import Detector, fold  # noqa: E402
 from models.workshop.training.plan import Plan  # noqa: E402
-from models.workshop.training.start import Objectness  # noqa: E402
 from models.workshop.training.train import train  # noqa: E402
 
 ONE = Machine(threads=1)
@@ -175,14 +175,33 @@ def test_the_published_network_is_settled_on_pictures_of_one_shape(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(3)
-    net = fold(Detector(CLASSES).eval())
-    net.branches = torch.nn.ModuleList(Objectness(branch) for branch in net.branches)
-    monkeypatch.setattr(training, "published", lambda _: net)
-    weights = tmp_path / "published.onnx"
-    weights.write_bytes(b"its hash is noted")
+    weights = given(tmp_path, monkeypatch)
     plan = replace(PLAN, steps=1, taught=1.0)
     path = train(None, spots(tmp_path / "set"), ("person",), plan, tmp_path / "x.pt", quiet, ONE, weights)
     assert kept.read(path)["average"]["branches.0.score.weight"].shape[0] == 1
+    assert not any("objectness" in name for name in kept.read(path)["average"])
+
+
+def given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A network of chance in place of the published one, and its file."""
+    net = fold(Detector(CLASSES, relu=(), objectness=True).eval())
+    monkeypatch.setattr(training, "published", lambda _: net)
+    weights = folder / "published.onnx"
+    weights.write_bytes(b"its hash is noted")
+    return weights
+
+
+def test_what_keeps_all_that_was_published_begins_as_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(3)
+    weights = given(tmp_path, monkeypatch)
+    plan = replace(PLAN, steps=1, rate=0.0, taught=0.5, folded=True, relu=(), objectness=True)
+    path = train(None, spots(tmp_path / "set"), ("person",), plan, tmp_path / "x.pt", quiet, ONE, weights)
+    ours, theirs = load_net(path, 1).eval(), training.published(weights)
+    x = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        (scores, boxes), (every, same) = ours(x), theirs(x)
+    assert torch.allclose(scores[..., 0], every[..., COCO["person"][0]], atol=1e-2)
+    assert torch.allclose(boxes, same, atol=1e-1)
 
 
 def test_a_device_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ things differ, each because of what runs on a box:
   a pass over the map for its sigmoid and one for the product. Where maps are small SiLU stays, as it was published, and
   where a plan says so it stays everywhere.
 * the stem is one 6x6 convolution of stride 2, the same sum as the published slice-and-concatenate.
-* no objectness branch. A picture whose smoke nobody labelled can teach "fire here" and say nothing about smoke; with a
-  shared objectness it would teach "nothing here" wherever there is smoke.
+* no objectness branch, unless a plan wants it. A picture whose smoke nobody labelled can teach "fire here" and say
+  nothing about smoke; with a shared objectness it would teach "nothing here" wherever there is smoke.
 * every convolution carries its batch norm, which `fold` melts away before export.
 
 `torch` is needed: install the `train` extra in an environment of its own.
@@ -96,19 +96,29 @@ class Pyramid(nn.Module):
 
 
 class Branch(nn.Module):
-    """One level of the head: class scores and boxes for one grid."""
+    """One level of the head: class scores and boxes for one grid. With `objectness` a score is the joint one."""
 
-    def __init__(self, inputs: int, classes: int) -> None:
+    def __init__(self, inputs: int, classes: int, objectness: bool = False) -> None:
         super().__init__()
         self.stem = Unit(inputs, HEAD_WIDTH, 1)
         self.score_tower = nn.Sequential(separable(HEAD_WIDTH, HEAD_WIDTH), separable(HEAD_WIDTH, HEAD_WIDTH))
         self.score = nn.Conv2d(HEAD_WIDTH, classes, 1)
         self.box_tower = nn.Sequential(separable(HEAD_WIDTH, HEAD_WIDTH), separable(HEAD_WIDTH, HEAD_WIDTH))
         self.box = nn.Conv2d(HEAD_WIDTH, 4, 1)
+        self.objectness = nn.Conv2d(HEAD_WIDTH, 1, 1) if objectness else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self.stem(x)
-        return self.score(self.score_tower(x)), self.box(self.box_tower(x))
+        score = self.score(self.score_tower(x))
+        tower = self.box_tower(x)
+        box = self.box(tower)
+        return (score if self.objectness is None else joint(score, self.objectness(tower))), box
+
+
+def joint(score: Tensor, objectness: Tensor) -> Tensor:
+    """The logit of the product of two probabilities that are given as logits, precise for all of them."""
+    a, b = torch.broadcast_tensors(score.float(), objectness.float())
+    return a + b - torch.logsumexp(torch.stack((a, b, torch.zeros_like(a))), 0)
 
 
 class Detector(nn.Module):
@@ -119,7 +129,7 @@ class Detector(nn.Module):
     the cells of the three grids (2100 at 320x320), finest grid first. `relu` names the parts that have ReLU.
     """
 
-    def __init__(self, classes: int, relu: Sequence[str] = LARGE_MAPS) -> None:
+    def __init__(self, classes: int, relu: Sequence[str] = LARGE_MAPS, objectness: bool = False) -> None:
         super().__init__()
         a, b, c, d, e = WIDTHS
         self.classes = classes
@@ -136,7 +146,7 @@ class Detector(nn.Module):
         self.out4 = Split(2 * c, d, 1, around=False)
         self.down4 = separable(d, d, 2)
         self.out5 = Split(2 * d, e, 1, around=False)
-        self.branches = nn.ModuleList(Branch(width, classes) for width in (c, d, e))
+        self.branches = nn.ModuleList(Branch(width, classes, objectness) for width in (c, d, e))
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
         for name, unit in self.named_modules():
             if isinstance(unit, Unit) and not name.startswith(tuple(relu)):
@@ -198,7 +208,7 @@ def units_in_order(net: nn.Module, run: Callable[[], object]) -> list[nn.Module]
 
 def from_state(state: dict[str, Tensor], classes: int, relu: Sequence[str] = LARGE_MAPS) -> Detector:
     """The network of a state, with batch norms or, where the state was folded, without."""
-    net = Detector(classes, relu)
+    net = Detector(classes, relu, any(".objectness." in name for name in state))
     if is_folded(state):
         net = fold(net.eval())
     net.load_state_dict(state)

@@ -34,6 +34,9 @@ class Plan:
     photographers."""
     relu: tuple[str, ...] = LARGE_MAPS
     """Parts of the network whose activation is ReLU; the others have SiLU, as they were published."""
+    objectness: bool = False
+    """Whether scores are those of a class times one for whether there is anything, as it was published. Only where all
+    of a detector's labels are labelled in every picture (see `network`)."""
     taught: float = 0.0
     """Share of the steps in which the published network teaches instead of the labels."""
     seed: int = 1

@@ -19,29 +19,11 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from models.workshop.coco import CLASSES
-from models.workshop.training.network import Branch, Detector, Unit, units_in_order
+from models.workshop.training.network import Detector, Unit, units_in_order
 from models.workshop.training.plan import LARGE_MAPS
 
 # Which of the four half-size pictures of the published stem holds the pixel (row, column) of each 2x2 cell.
 SLICES = {(0, 0): 0, (1, 0): 1, (0, 1): 2, (1, 1): 3}
-
-
-class Objectness(nn.Module):
-    """A `Branch` of the published network: its scores are class times objectness."""
-
-    def __init__(self, branch: Branch) -> None:
-        super().__init__()
-        self.branch = branch
-        self.objectness = nn.Conv2d(branch.box.in_channels, 1, 1)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        b = self.branch
-        x = b.stem(x)
-        score = b.score(b.score_tower(x))
-        tower = b.box_tower(x)
-        box = b.box(tower)
-        joint = torch.sigmoid(score) * torch.sigmoid(self.objectness(tower))
-        return torch.logit(joint, eps=1e-6), box
 
 
 def published(path: Path) -> Detector:
@@ -49,14 +31,13 @@ def published(path: Path) -> Detector:
 
     Raises `ValueError` when the file's layers do not fit the layout.
     """
-    net = Detector(CLASSES)
+    net = Detector(CLASSES, relu=(), objectness=True)
     for unit in [m for m in net.modules() if isinstance(m, Unit)]:
         old = unit.conv
         unit.conv = nn.Conv2d(
             old.in_channels, old.out_channels, old.kernel_size, old.stride, old.padding, groups=old.groups
         )
-        unit.norm, unit.act = nn.Identity(), nn.SiLU()
-    net.branches = nn.ModuleList(Objectness(b) for b in net.branches)
+        unit.norm = nn.Identity()
     net.eval()
     with torch.no_grad():
         order = units_in_order(net, lambda: net(torch.zeros(1, 3, 64, 64)))
@@ -94,14 +75,16 @@ def stem_weight(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     return out * np.float32(255)
 
 
-def settle_norms(teacher: Detector, pictures: Tensor, relu: Sequence[str] = LARGE_MAPS) -> Detector:
+def settle_norms(
+    teacher: Detector, pictures: Tensor, relu: Sequence[str] = LARGE_MAPS, objectness: bool = False
+) -> Detector:
     """A trainable `Detector` with the teacher's weights.
 
     Each batch norm takes the mean and variance that its convolution shows on `pictures` (`[N, 3, H, W]`, RGB / 255),
     and a scale and shift that undo them: until the first step only the activations of the parts with `relu`, and scores
-    without objectness, differ from the teacher's.
+    where they are without objectness, differ from the teacher's.
     """
-    student = Detector(teacher.classes, relu)
+    student = Detector(teacher.classes, relu, objectness)
     means: dict[str, tuple[Tensor, Tensor]] = {}
     hooks = []
     for name, unit in [(n, m) for n, m in teacher.named_modules() if isinstance(m, Unit)]:
@@ -116,10 +99,6 @@ def settle_norms(teacher: Detector, pictures: Tensor, relu: Sequence[str] = LARG
         hook.remove()
     theirs = dict(teacher.named_modules())
     for name, module in student.named_modules():
-        name = name.replace("branches.", "branches.#.", 1) if name.startswith("branches.") else name
-        if ".#." in name:
-            level, _, rest = name.removeprefix("branches.#.").partition(".")
-            name = f"branches.{level}.branch" + (f".{rest}" if rest else "")
         if isinstance(module, Unit):
             other = theirs[name]
             mean, var = means[name]

@@ -140,15 +140,15 @@ def turns(share: float, step: int) -> bool:
 
 def begin(teacher: Detector | None, base: Path | None, labels: tuple[str, ...], feed: Feed, plan: Plan) -> Detector:
     """The network as it is before the first step. Raises what `checkpoint.read` raises."""
-    net = Detector(len(labels) or CLASSES, plan.relu)
+    net = Detector(len(labels) or CLASSES, plan.relu, plan.objectness)
     if base is None:
         if teacher is None:
             return net
         made = [feed.make(number)[0] for number in range(8)]
         alike = torch.cat([images for images in made if images.shape == made[0].shape])
-        settled = settle_norms(teacher, alike.float() / 255, plan.relu)
+        settled = settle_norms(teacher, alike.float() / 255, plan.relu, plan.objectness)
         adopt(net, settled.state_dict(), labels)
-        return net
+        return fold(net.eval()) if plan.folded else net
     saved = kept.read(base)
     if is_folded(saved["average"]):
         net = fold(net.eval())
