@@ -69,7 +69,7 @@ def _ours(study: Study, source: Path, judge: Judge, size: int, folder: Path, rou
     int8_ms, fp32_ms, time = race(path, source, feed, rounds)
     path.unlink()
     return Activation(
-        function="SiLU, ReLU on large maps",
+        function="SiLU, ReLU on large maps" if any(n.op_type == "Relu" for n in prepared.model.graph.node) else "SiLU",
         network=f"{study.model}, every layer INT8",
         data=f"{study.data}, mAP50",
         fp32=study.fp32_map50,

@@ -26,7 +26,7 @@ from onnxruntime.quantization.quant_utils import QuantizationMode
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from contract.manifest import Input
-from models.workshop.quantization.ranges import Feed, Spread, collect, tensors
+from models.workshop.quantization.ranges import CHECKPOINTS, Feed, Spread, collect, tensors
 from models.workshop.quantization.settings import Settings
 from models.workshop.sets.data import Picture, letterbox
 
@@ -246,5 +246,9 @@ def quantize(
         check_labels(prepared, source, labels)
     for layer in settings.float_layers:
         prepared.unit(layer)
-    spreads = calibrate(prepared, pictures[: settings.pictures], spec)
+    if not pictures:
+        raise ValueError("quantization needs pictures to calibrate on; none were given")
+    # Bins lie between the extremes of all pictures: counted as a study counts, so that the file is what its row was.
+    counts = sorted({*CHECKPOINTS, settings.pictures})
+    spreads = collect(prepared.model, prepared.tensors, lambda: feeds(pictures, spec), counts)[settings.pictures]
     return save(prepared, quantized(prepared, settings, spreads), path)

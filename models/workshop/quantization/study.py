@@ -69,7 +69,7 @@ def study(
     chosen: dict[str, Settings] = {}
     reasons: dict[str, str] = {}
     for target in targets:
-        found = _tried(bench, target, layers)
+        found = _tried(bench, target, layers, next(iter(chosen.values()), None))
         picked, reason, found = _choose(bench, target, found, whole)
         rows += found
         chosen[target], reasons[target] = picked.settings, reason
@@ -109,15 +109,15 @@ def alone(base: Settings) -> dict[str, Settings]:
     return {what: msgspec.structs.replace(base, **change) for what, change in other}
 
 
-def _tried(bench: Bench, target: str, layers: Sequence[Layer]) -> list[Row]:
-    """All rows of a target."""
+def _tried(bench: Bench, target: str, layers: Sequence[Layer], before: Settings | None) -> list[Row]:
+    """All rows of a target; `before` is what was chosen for the one before."""
     base = plain(target)
     first = bench.row(target, "every layer INT8", base)
     rows = [first, *(bench.row(target, what, settings) for what, settings in alone(base).items())]
     best = _joined(base, rows)
     if best != base:
         rows.append(bench.row(target, "the best of each", best))
-    found, tried = _smallest(bench, target, base, [layer.name for layer in layers])
+    found, tried = _smallest(bench, target, base, [layer.name for layer in layers], before)
     rows += tried
     for what, settings in alone(found).items():
         if settings.method == found.method and settings.pictures == found.pictures:
@@ -174,12 +174,14 @@ def _scores(raw: bytes, feed: Feed) -> NDArray[np.float32]:
     return np.asarray(session.run([session.get_outputs()[0].name], feed)[0], np.float32)
 
 
-def _smallest(bench: Bench, target: str, start: Settings, worst: Sequence[str]) -> tuple[Settings, list[Row]]:
+def _smallest(
+    bench: Bench, target: str, start: Settings, worst: Sequence[str], before: Settings | None
+) -> tuple[Settings, list[Row]]:
     """The fewest layers in FP32 with which the loss fits, and the rows on the way there.
 
     As many of the worst as it takes, the number found by doubling and halving, the method by trying all; then each
     again in INT8, from the one that moves least, and left so where the loss still fits. Where nothing fits, the
-    settings with the least loss.
+    settings with the least loss. What the target before needed is tried first: where it fits, it need not be sought.
     """
     rows: list[Row] = []
 
@@ -192,25 +194,30 @@ def _smallest(bench: Bench, target: str, start: Settings, worst: Sequence[str]) 
     def best(layers: Sequence[str]) -> tuple[float, str]:
         return min((excess(layers, method), method) for method in METHODS)
 
-    low, high = -1, 0
-    while True:
-        least, method = best(worst[:high])
-        if least <= 1:
-            break
-        if high >= len(worst):
-            return min(rows, key=lambda row: row.excess).settings, rows
-        low, high = high, min(max(1, high * 2), len(worst))
-    while high - low > 1:
-        middle = (low + high) // 2
-        if excess(worst[:middle], method) > 1:
-            low = middle
-        else:
-            high = middle
-    kept = list(worst[:high])
+    if before is not None and excess(before.float_layers, before.method) <= 1:
+        kept, method = [name for name in worst if name in before.float_layers], before.method
+    else:
+        low, high = -1, 0
+        while True:
+            least, method = best(worst[:high])
+            if least <= 1:
+                break
+            if high >= len(worst):
+                return min(rows, key=lambda row: row.excess).settings, rows
+            low, high = high, min(max(1, high * 2), len(worst))
+        while high - low > 1:
+            middle = (low + high) // 2
+            if excess(worst[:middle], method) > 1:
+                low = middle
+            else:
+                high = middle
+        kept = list(worst[:high])
     for name in reversed(kept[:]):
         fewer = [other for other in kept if other != name]
         if len(fewer) < len(kept) and fewer and excess(fewer, method) <= 1:
             kept = fewer
+    # What just fits on val may not fit elsewhere: with more in FP32 it costs little more time, or none.
+    excess(worst[: 2 * len(kept)], method)
     return msgspec.structs.replace(start, float_layers=tuple(sorted(kept)), method=method), rows
 
 
@@ -219,14 +226,15 @@ def _choose(bench: Bench, target: str, rows: list[Row], whole: Sequence[Picture]
     home = platform.machine() in HOME.get(target, ())
 
     def order(row: Row) -> tuple[bool, float, float]:
-        return row.excess > 1, row.time if home and row.excess <= 1 else row.excess, row.excess
+        # Times within a tenth of FP32's are the same: they were measured on a shared machine.
+        return row.excess > 1, round(row.time, 1) if home and row.excess <= 1 else row.excess, row.excess
 
     # A 7-bit weight buys nothing where VNNI or ARM sums without overflow; it is in the table for processors without.
     able = [row for row in rows if not row.settings.reduce_range]
-    if not home:
-        # Of what cannot be timed here, the form that the runtime's guide prefers. Its kernels for ARM want weights
-        # around zero and take activations around any point: symmetric ones waste a bit behind every ReLU.
-        able = [r for r in able if r.settings.format == "qdq"] or able
+    # The same file is for OpenVINO too, which knows operators of this form alone: reading the other it ended the
+    # process. It is also what ONNX Runtime's guide prefers for ARM, whose kernels want weights around zero and take
+    # activations around any point: symmetric ones waste a bit behind every ReLU.
+    able = [r for r in able if r.settings.format == "qdq"] or able
     judge = replace(bench.judge, pictures=whole)
     reference = bench.reference if len(whole) == len(bench.judge.pictures) else judge.grade(bench.source)
     measured: dict[str, Row] = {}
@@ -245,7 +253,7 @@ def _choose(bench: Bench, target: str, rows: list[Row], whole: Sequence[Picture]
     best = min(done, key=order)
     lost = f"loss {best.val_loss:+.4f}, of F1 {best.val_f1_loss:+.4f}, on {len(whole)} pictures"
     if best.excess <= 1:
-        why = "the quickest" if home else "the least loss"
+        why = "the quickest, or as quick with less loss," if home else "the least loss"
         reason = f"{best.what}: {why} of those that lose at most {MAX_LOSS:g} of mAP50 and {MAX_F1_LOSS:g} of F1 on val"
         if not home:
             reason += f"; time was measured on {platform.machine()} and says nothing about this target"
