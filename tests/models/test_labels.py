@@ -54,6 +54,9 @@ def fault(folder: Path, *rows: object) -> str:
         ({"place": ["indoor"]}, "neither 'indoor' nor 'outdoor'"),
         ({"smoke_labelled": "no"}, "not true or false"),
         ({"boxes": {}}, "is not a list"),
+        ({"texts": "AB123"}, "is not a list of texts"),
+        ({"texts": [7]}, "is not a list of texts"),
+        ({"texts": ["AB123", "CD456"]}, "2 texts for 1 boxes"),
         ({"boxes": [["fire", 1, 2, 3]]}, "needed is [class, x1, y1, x2, y2]"),
         ({"boxes": [[1, 1, 2, 3, 4]]}, "class 1 is not a name"),
         ({"boxes": [["", 1, 2, 3, 4]]}, "is not a name"),
@@ -114,6 +117,13 @@ def test_a_box_without_an_area_is_counted_and_no_truth(tmp_path: Path) -> None:
     write(tmp_path, {**GOOD, "boxes": [["fire", 5, 5, 5, 9], ["fire", 1, 1, 9, 9]]})
     picture = read_set(tmp_path)[0]
     assert (len(picture.truths), picture.flat) == (1, 1)
+
+
+def test_texts_belong_to_boxes_or_to_a_picture_without_any(tmp_path: Path) -> None:
+    flat = [["plate", 1, 2, 1, 4], ["plate", 5, 2, 9, 4]]
+    cut = {key: value for key, value in GOOD.items() if key != "boxes"} | {"image": "cut.jpg", "texts": ["CD456"]}
+    write(tmp_path, {**GOOD, "boxes": flat, "texts": ["gone", "AB123"]}, cut)
+    assert [(p.texts, p.boxed) for p in read_set(tmp_path)] == [(("AB123",), True), (("CD456",), False)]
 
 
 def test_the_workshops_own_lists_may_point_elsewhere(tmp_path: Path) -> None:

@@ -260,6 +260,8 @@ def test_the_card_shows_what_was_tried_and_marks_what_ships() -> None:
         activations=(silu,),
     )
     text = card(manifest(), PROSE, made)
-    assert "| **shipped** calibration percentile-99.99 | 0 | +0.0040 | +0.0000 | +0.0040 | +0.0000 | 0.62 | 1.30 |" in text
+    assert (
+        "| **shipped** calibration percentile-99.99 | 0 | +0.0040 | +0.0000 | +0.0040 | +0.0000 | 0.62 | 1.30 |" in text
+    )
     assert "| every layer INT8 | 0 | +0.1000 |" in text
     assert "| SiLU | published | +0.0500 | 0.90 |" in text

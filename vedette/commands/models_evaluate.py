@@ -1,17 +1,19 @@
 """``vedette models evaluate``: how good a model is, on labelled pictures and on clips in which nothing happens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from vedette.commands.models_look import detector
+from vedette.commands.models_look import Regions, detector, plate_reader
 from vedette.commands.models_options import ModelsError, Name, Sets
 from vedette.commands.options import Json, print_json, print_table
 
 if TYPE_CHECKING:
+    from contract.detections import Box
+    from edge.vision.plates.reader import Plate
     from models.workshop.evaluation.evaluate import Detect
     from models.workshop.evaluation.figures import Figure
 
@@ -39,6 +41,7 @@ def evaluate(
         list[Path] | None,
         typer.Option(metavar="FILE|DIR", help="Clips in which nothing burns; alone, nothing else is measured."),
     ] = None,
+    region: Regions = None,
     no_clips: Annotated[bool, typer.Option("--no-clips", help="Leave out the data folder's quiet clips.")] = False,
     json: Json = False,
 ) -> None:
@@ -54,10 +57,14 @@ def evaluate(
     found: list[Figure] = []
     told = _Told([], [])
     find, manifest = detector(name, target, _LEAST_SCORE)
+    read = plate_reader(manifest, region)
     thresholds = dict(manifest.thresholds)
     try:
         if clips is None or data is not None or split is not None or negatives:
-            found += _pictures(name, data, split or "val", find, thresholds, manifest.labels, negatives, told)
+            texts, boxed = _texts(name, data, split or "val", find, thresholds, read) if read else ([], True)
+            if boxed:
+                found += _pictures(name, data, split or "val", find, thresholds, manifest.labels, negatives, told)
+            found += texts
         if not no_clips:
             found += _clips(name, data, find, thresholds, clips, told)
     except (KeyError, OSError, ValueError) as error:
@@ -99,6 +106,34 @@ def _pictures(
     told.faults += report.faults
     told.notes += report.notes
     return report.figures
+
+
+def _texts(
+    name: str,
+    data: Path | None,
+    split: str,
+    find: "Detect",
+    thresholds: Mapping[str, float],
+    read: "Callable[[Any, Box], Plate]",
+) -> "tuple[list[Figure], bool]":
+    """Figures of what is read in a split, and whether boxes are drawn in it: a cut out plate has none."""
+    from models.workshop.evaluation.evaluate import set_folder
+    from models.workshop.evaluation.reading import ask, figures
+    from models.workshop.progress import track
+    from models.workshop.sets.data import read_set
+
+    folder, _ = set_folder(name, data)
+    pictures = read_set(folder, split, anywhere=False)
+    known = [picture for picture in pictures if picture.texts]
+
+    def text(image: Any, box: "Box") -> str:
+        seen = read(image, box).read
+        return seen.text if seen else ""
+
+    (label, threshold), *_ = thresholds.items()
+    asked = ask(track(known, f"{name}: reading {split}") if known else (), label, find, text, threshold)
+    about = f"{folder.resolve().name}/{split}"
+    return figures(name, asked, about), any(picture.boxed for picture in pictures) or not known
 
 
 def _clips(

@@ -1,6 +1,6 @@
 """``vedette models detect``: what a model sees in pictures and clips."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,12 @@ from vedette.commands.options import Json, print_json
 if TYPE_CHECKING:
     from contract.detections import Detection
     from contract.manifest import Manifest
+    from edge.vision.plates.reader import Plate
+
+Regions = Annotated[
+    list[str] | None,
+    typer.Option("--region", help="Whose plates: cn, eu, us, br, or a country such as eu-sk; all when left out."),
+]
 
 
 def detect(
@@ -21,16 +27,18 @@ def detect(
     every: Annotated[
         float, typer.Option(min=0.001, help="Of a clip: seconds between the frames that are looked at.")
     ] = 1.0,
+    region: Regions = None,
     json: Json = False,
 ) -> None:
-    """Run a model on pictures and clips; boxes in pixels of the picture, label, score.
+    """Run a model on pictures and clips; boxes in pixels of the picture, label, score, and what a plate says.
 
     A file that cannot be read is reported, with --json as an entry that has an error; the others are gone through. The
     exit code is then 2.
     """
     from edge.vision.engine import EngineError
 
-    find, _ = detector(name)
+    find, manifest = detector(name)
+    read = plate_reader(manifest, region)
     results: list[dict[str, Any]] = []
     faults: list[str] = []
     drawn: set[str] = set()
@@ -38,9 +46,12 @@ def detect(
         try:
             for frame, image in _pictures(file, every):
                 found = find(image)
-                results.append({"file": str(file), "frame": frame, "detections": _in_pixels(found, image)})
+                seen = _in_pixels(found, image)
+                if read is not None:
+                    seen = [one | _as_read(read(image, d.box)) for one, d in zip(seen, found, strict=True)]
+                results.append({"file": str(file), "frame": frame, "detections": seen})
                 if draw is not None:
-                    _draw(draw / _free(f"{file.stem}{'' if frame is None else f'-{frame}'}", drawn), image, found)
+                    _draw(draw / _free(f"{file.stem}{'' if frame is None else f'-{frame}'}", drawn), image, seen)
         except (EngineError, _UnreadableError) as error:
             faults.append(str(error) if str(file) in str(error) else f"{file}: {error}")
             results.append({"file": str(file), "frame": None, "detections": [], "error": faults[-1]})
@@ -73,6 +84,23 @@ def detector(
     engine = load_engine(manifest, folder, threads=1, target=target)
     slack = 1.0 if least is None else least / max(manifest.thresholds.values())
     return (lambda image: engine.detect(image, slack=slack)), manifest
+
+
+def plate_reader(
+    manifest: "Manifest", regions: Sequence[str] | None
+) -> "Callable[[Any, tuple[float, float, float, float]], Plate] | None":
+    """What reads the plates that a release finds, from a picture and a box in shares of it; None where nothing does."""
+    if not manifest.readers:
+        if regions:
+            raise ModelsError(f"--region: model '{manifest.name}' reads nothing")
+        return None
+    from edge.vision.plates.reader import PlateReader
+    from models import zoo
+
+    try:
+        return PlateReader(manifest.readers, zoo.load(manifest.name)[1], regions or ()).read
+    except ValueError as error:
+        raise ModelsError(f"--region: {error}") from error
 
 
 class _UnreadableError(Exception):
@@ -111,7 +139,12 @@ def _tell(result: dict[str, Any]) -> None:
     typer.echo(f"{where}: {len(result['detections'])} found")
     for one in result["detections"]:
         box = " ".join(f"{value:.0f}" for value in one["box"])
-        typer.echo(f"  {one['label']:10} {one['score']:.2f}  {box}")
+        text = (
+            f"  {one['text'] or '?'} ({one['confidence']:.2f}, {one['grammar'] or 'fits no grammar'})"
+            if "text" in one
+            else ""
+        )
+        typer.echo(f"  {one['label']:10} {one['score']:.2f}  {box}{text}")
 
 
 def _free(stem: str, taken: set[str]) -> str:
@@ -139,16 +172,29 @@ def _in_pixels(found: "list[Detection]", image: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _draw(path: Path, image: Any, found: "list[Detection]") -> None:
-    """Write the picture, at its own size, with what was found in it."""
+def _as_read(plate: "Plate") -> dict[str, Any]:
+    """What a plate says, for ``--json``."""
+    read = plate.read
+    return {
+        "text": read.text if read else "",
+        "confidence": round(read.confidence, 4) if read else 0.0,
+        "grammar": read.grammar if read else "",
+        "colour": plate.colour,
+        "alternatives": [{"text": text, "confidence": round(c, 4)} for text, c in read.alternatives] if read else [],
+    }
+
+
+def _draw(path: Path, image: Any, found: list[dict[str, Any]]) -> None:
+    """Write the picture, at its own size, with what was found in it. Characters that the font has not become a star."""
     import cv2
 
     shown = image.copy()
     line = max(2, round(min(image.shape[:2]) / 500))
-    for one in _in_pixels(found, image):
+    for one in found:
         x1, y1, x2, y2 = (int(value) for value in one["box"])
         cv2.rectangle(shown, (x1, y1), (x2, y2), (0, 80, 255), line)
-        text, size = f"{one['label']} {one['score']:.2f}", line / 4
+        told = "".join(c if c.isascii() else "*" for c in one.get("text", "")) or one["label"]
+        text, size = f"{told} {one['score']:.2f}", line / 4
         cv2.putText(
             shown, text, (x1, max(12, y1 - 4)), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 80, 255), line - 1, cv2.LINE_AA
         )

@@ -19,7 +19,7 @@ def data(work: Work, data: Sets = None) -> None:
     from models.workshop.sets.data import data_folder
     from models.workshop.sets.inventory import report
     from models.workshop.sets.merge import training
-    from vedette.drawn.pictures import write_alight, write_pictures
+    from vedette.drawn.pictures import write_alight, write_pictures, write_plated
 
     def make() -> None:
         folder = data_folder(data)
@@ -31,6 +31,9 @@ def data(work: Work, data: Sets = None) -> None:
         if not (work / "alight/labels.jsonl").is_file():
             with steps.whole_folder(work / "alight") as part:
                 write_alight(part, folder, read=lambda where, split: training(where, work, split))
+        if not (work / "plated/labels.jsonl").is_file():
+            with steps.whole_folder(work / "plated") as part:
+                write_plated(part, folder, read=lambda where, split: training(where, work, split))
         steps.prepare(folder, work, say)
 
     step(make)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
+
 from models.workshop.sets.data import Image
+from vedette.drawn.plate import draw_plate
 from vedette.drawn.portraits import Place, portrait
 from vedette.drawn.scene import Kind, Scene
 
@@ -25,11 +29,47 @@ SAMPLES: dict[str, tuple[tuple[str, Kind, int, str, float], ...]] = {
         ("none", "quiet", 28, "street", 5.0),
     ),
 }
+PLATES: tuple[tuple[str, int, str, str], ...] = (
+    ("cn-blue", 31, "川A8D2T6", "cn-blue"),
+    ("cn-yellow", 32, "川B8K769", "cn-yellow"),
+    ("eu", 33, "LM298AB", "eu"),
+    ("none", 34, "", ""),
+)
+"""Name of the sample, seed of the street, what the plate says, and its kind."""
 FACES: tuple[tuple[str, int, str, tuple[Place, ...]], ...] = (
     ("two", 24, "room", ((0.28, 0.62, 0.36), (0.70, 0.53, 0.46))),
     ("one", 25, "street", ((0.36, 0.55, 0.44),)),
     ("none", 26, "room", ()),
 )
+
+
+def rear(seed: int, text: str, style: str) -> Image:
+    """The rear of a car in a street, near the camera, with a plate or, without a text, none. HxWx3 BGR."""
+    rng = np.random.default_rng(seed)
+    image = Scene("quiet", seed, *SIZE, place="street").frame(5.0).image.copy()
+    w, h = SIZE
+    # Never in the middle: a mirrored picture must show.
+    middle = round((0.5 + 0.14 * (1 if seed % 2 else -1)) * w)
+    left, right, top, floor = middle - round(0.26 * w), middle + round(0.26 * w), round(0.16 * h), round(0.9 * h)
+    body = tuple(int(v) for v in rng.integers(50, 150, 3))
+    cv2.ellipse(image, (middle, floor), (round(0.3 * w), round(0.05 * h)), 0, 0, 360, (35, 35, 35), -1, cv2.LINE_AA)
+    for x in (left + 22, right - 22):
+        cv2.rectangle(image, (x - 16, floor - 34), (x + 16, floor + 4), (25, 25, 25), -1)
+    cv2.rectangle(image, (left, round(0.42 * h)), (right, floor - 12), body, -1, cv2.LINE_AA)
+    cabin = [(left + 12, round(0.44 * h)), (left + 40, top), (right - 40, top), (right - 12, round(0.44 * h))]
+    cv2.fillPoly(image, [np.array(cabin, np.int32)], body, cv2.LINE_AA)
+    glass = [(left + 30, round(0.42 * h)), (left + 52, top + 10), (right - 52, top + 10), (right - 30, round(0.42 * h))]
+    cv2.fillPoly(image, [np.array(glass, np.int32)], (70, 60, 50), cv2.LINE_AA)
+    for x in (left + 4, right - 34):
+        cv2.rectangle(image, (x, round(0.47 * h)), (x + 30, round(0.56 * h)), (40, 30, 170), -1, cv2.LINE_AA)
+    cv2.rectangle(image, (left, round(0.74 * h)), (right, floor - 12), tuple(v // 2 for v in body), -1)
+    if text:
+        plate = draw_plate(text, style)
+        wide = round(0.2 * w)
+        tall = round(wide * plate.shape[0] / plate.shape[1])
+        x, y = middle - wide // 2, round(0.6 * h)
+        image[y : y + tall, x : x + wide] = cv2.resize(plate, (wide, tall), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 0.5), np.uint8)
 
 
 def golden_pictures(name: str) -> list[tuple[str, Image]]:
@@ -39,8 +79,10 @@ def golden_pictures(name: str) -> list[tuple[str, Image]]:
     """
     if name == "face":
         return [(sample, portrait(seed, places, *SIZE, where=where)[0]) for sample, seed, where, places in FACES]
+    if name == "plate":
+        return [(sample, rear(seed, text, style)) for sample, seed, text, style in PLATES]
     if name not in SAMPLES:
-        raise KeyError(f"no golden pictures for detector '{name}'; known: {', '.join([*SAMPLES, 'face'])}")
+        raise KeyError(f"no golden pictures for detector '{name}'; known: {', '.join([*SAMPLES, 'plate', 'face'])}")
     return [
         (sample, Scene(kind, seed, *SIZE, place=place).frame(t).image) for sample, kind, seed, place, t in SAMPLES[name]
     ]

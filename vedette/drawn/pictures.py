@@ -12,6 +12,7 @@ from models.workshop.progress import track
 from models.workshop.sets.data import Image, Picture, Truth, read_set, write_set
 from vedette.drawn.flame import Flame
 from vedette.drawn.lures import paint_lure
+from vedette.drawn.plates import plate_set
 from vedette.drawn.scene import Kind, Scene
 
 Read = Callable[[Path, str], Sequence[Picture]]
@@ -81,4 +82,17 @@ def write_alight(folder: Path, data: Path, count: int = 600, read: Read = read_s
     street = [p for p in read(data / "crowd", "train") if p.source == "shanghaitech-B"]
     pictures = [*read(data / "person", "train"), *street, *street, *read(data / "plate", "train")]
     write_set(folder, list(track(set_alight(pictures, count), "setting alight", count)), "alight")
+    return folder
+
+
+def write_plated(folder: Path, data: Path, count: int = 600, read: Read = read_set) -> Path:
+    """Write the set of cars with Chinese plates into `folder`; cars and plates are those of the data folder's `plate`.
+
+    `read` gives the cars (a set's folder and a split). Returns the folder.
+    """
+    cars, plates = read(data / "plate", "train"), read_set(data / "plate", "crop")
+    # One source shows little but plates: there is no car to see.
+    cars = [p for p in cars if not p.source.endswith("bertugilk")]
+    made = plate_set(cars, plates, count, FIRST_TRAINING_SEED + 2)
+    write_set(folder, list(track(made, "covering plates", count)), "plated")
     return folder

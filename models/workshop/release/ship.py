@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from contract.detections import Detection
-from contract.manifest import Manifest
+from contract.manifest import Manifest, Reader
 from models.workshop.evaluation.evaluate import SETS, Figure
-from models.workshop.evaluation.measure import measure
+from models.workshop.evaluation.measure import SHIPPED, measure, measure_reading
+from models.workshop.evaluation.reading import Reads
 from models.workshop.recipe import Recipe
 from models.workshop.recipes import before, recipe
 from models.workshop.release.card import write_card
@@ -138,12 +139,15 @@ def release_detector(
     answerable: str = "",
     force: bool = False,
     clips: Callable[..., list[Figure]] | None = None,
+    readers: Sequence[Reader] = (),
+    reads: Reads | None = None,
 ) -> Manifest:
     """Measure the artefacts in `folder`, and write golden samples, manifest and card of a release there.
 
     `golden` names pictures (HxWx3 BGR) that may ship, with something to find and with nothing; what the FP32 reference
     sees in them at the recipe's thresholds is what every box must see. `created` is an ISO 8601 date, `answerable` who
-    answers for the release; `clips` counts alarms over clips as a box raises them (see `measure.measure`). Raises
+    answers for the release; `clips` counts alarms over clips as a box raises them (see `measure.measure`); `reads` is
+    what the `readers` of a release of plates make of a box. Raises
     `ValueError` when an artefact does not pass the golden samples itself or has other labels, and
     `release.RefusedError` when the release is too large, has too few golden samples, or (unless `force`)
     lost too much to INT8.
@@ -159,9 +163,11 @@ def release_detector(
         target: _of(folder / file, how.labels, Runner(folder / file, how.labels, how.input))
         for target, file in files.items()
     }
-    samples = make_golden(folder, golden, thresholds, at(detects[REFERENCE], thresholds))
+    samples = make_golden(folder, golden, thresholds, at(detects[REFERENCE], thresholds), reads)
     refuse_golden(samples, how.labels)
     figures = measure(name, data, detects, thresholds, clips)
+    if reads is not None:
+        figures += measure_reading(name, data, detects[SHIPPED], thresholds, reads)
     figures += int8_loss(name, figures, files)
     if not force:
         refuse_loss(figures)
@@ -178,6 +184,7 @@ def release_detector(
         how.origin(data, work, before(name)),
         created,
         answerable,
+        readers=readers,
     )
     write_card(folder, manifest, how.prose)
     for target, detect in detects.items():

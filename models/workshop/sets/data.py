@@ -43,7 +43,8 @@ class Picture:
     """A labelled picture. `unlabelled` names classes that may be in view without a box (smoke, in parts of `fire`).
 
     `boxed` is false where nobody drew boxes at all, `heads` true where heads are marked by points; `place` is `indoor`,
-    `outdoor` or empty; `flat` counts labelled boxes without an area, which are no truths.
+    `outdoor` or empty; `flat` counts labelled boxes without an area, which are no truths; `texts` are what the truths
+    say, one each, or what the whole picture says where nobody drew boxes.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class Picture:
     heads: bool = False
     place: str = ""
     flat: int = 0
+    texts: tuple[str, ...] = ()
 
     def read(self) -> Image:
         """The pixels, HxWx3 BGR. Raises `ValueError` naming the file when it cannot be decoded."""
@@ -112,6 +114,7 @@ def to_picture(row: Row, folder: Path, silent: frozenset[str]) -> Picture:
         heads=row.heads,
         place=row.place,
         flat=row.flat,
+        texts=row.texts,
     )
 
 

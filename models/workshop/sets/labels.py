@@ -38,7 +38,8 @@ class LabelError(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a label file that has passed. `flat` counts boxes without an area, which are not among `boxes`."""
+    """A line of a label file that has passed. `flat` counts boxes without an area, which are not among `boxes`; `texts`
+    has one text for each of `boxes`, or one for the whole picture where nobody drew boxes, or none at all."""
 
     line: int
     image: str
@@ -52,6 +53,7 @@ class Row:
     labelled: Mapping[str, bool]
     place: str
     flat: int
+    texts: tuple[str, ...] = ()
 
 
 def read_rows(path: Path, anywhere: bool = False) -> list[Row]:
@@ -112,6 +114,11 @@ def read_row(found: object, line: int, anywhere: bool) -> tuple[Row | None, list
     boxes = found.get("boxes", [])
     if not isinstance(boxes, list):
         faults.append(f"boxes {_short(boxes)} is not a list")
+    texts, wanted = found.get("texts") or [], len(boxes) if "boxes" in found else 1
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        faults.append(f"texts {_short(texts)} is not a list of texts")
+    elif texts and len(texts) != wanted:
+        faults.append(f"{len(texts)} texts for {wanted} {'boxes' if 'boxes' in found else 'picture without boxes'}")
     if faults:
         return None, faults
     width, height = int(found["width"]), int(found["height"])
@@ -119,7 +126,9 @@ def read_row(found: object, line: int, anywhere: bool) -> tuple[Row | None, list
     if faults:
         return None, faults
     kept = tuple((str(b[0]), float(b[1]), float(b[2]), float(b[3]), float(b[4])) for b in boxes)
-    solid = tuple(b for b in kept if b[3] > b[1] and b[4] > b[2])
+    solid = tuple(b for b in kept if _solid(b))
+    if boxes and texts:
+        texts = [text for text, box in zip(texts, kept, strict=True) if _solid(box)]
     row = Row(
         line=line,
         image=found["image"],
@@ -133,8 +142,13 @@ def read_row(found: object, line: int, anywhere: bool) -> tuple[Row | None, list
         labelled={key: bool(value) for key, value in labelled.items()},
         place=found.get("place", ""),
         flat=len(kept) - len(solid),
+        texts=tuple(texts),
     )
     return row, []
+
+
+def _solid(box: Box) -> bool:
+    return box[3] > box[1] and box[4] > box[2]
 
 
 def box_fault(box: object, width: int, height: int) -> str:

@@ -35,6 +35,7 @@ LICENCES = (
     Licence("easypr", "GDSL, non-commercial", "measure only"),
     Licence("cn-crops", "Apache-2.0", "train; show with the notice"),
     Licence("drawn", DRAWN, "everything"),
+    Licence("plated", "CC BY 4.0, with plates out of cn-crops (Apache-2.0)", _NAMED),
     Licence("alight", "flames and lamps drawn by Vedette on pictures of the other sets", _UNSTATED),
 )
 

@@ -1,0 +1,1 @@
+"""Number plates: from characters that readers believe to have seen to a text that a plate can carry."""
