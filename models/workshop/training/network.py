@@ -29,6 +29,8 @@ from models.workshop.training.plan import LARGE_MAPS
 STRIDES = (8, 16, 32)
 WIDTHS = (16, 32, 64, 128, 256)
 HEAD_WIDTH = 64
+FARTHEST = 40.0
+"""Logits beyond which a probability is 0 or 1 in 32 bits; the exponentials of two still fit."""
 
 
 class Unit(nn.Module):
@@ -116,9 +118,12 @@ class Branch(nn.Module):
 
 
 def joint(score: Tensor, objectness: Tensor) -> Tensor:
-    """The logit of the product of two probabilities that are given as logits, precise for all of them."""
-    a, b = torch.broadcast_tensors(score.float(), objectness.float())
-    return a + b - torch.logsumexp(torch.stack((a, b, torch.zeros_like(a))), 0)
+    """The logit of the product of two probabilities that are given as logits, precise from -40 to 40.
+
+    Written in exponentials: OpenVINO gets the operator for a logarithm of their sum wrong.
+    """
+    a, b = score.float().clamp(-FARTHEST, FARTHEST), objectness.float().clamp(-FARTHEST, FARTHEST)
+    return -torch.log(torch.exp(-a) + torch.exp(-b) + torch.exp(-a - b))
 
 
 class Detector(nn.Module):
