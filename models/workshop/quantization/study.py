@@ -217,7 +217,8 @@ def _smallest(
         if len(fewer) < len(kept) and fewer and excess(fewer, method) <= 1:
             kept = fewer
     # What just fits on val may not fit elsewhere: with more in FP32 it costs little more time, or none.
-    excess(worst[: 2 * len(kept)], method)
+    if 2 * len(kept) < len(worst):
+        excess(worst[: 2 * len(kept)], method)
     return msgspec.structs.replace(start, float_layers=tuple(sorted(kept)), method=method), rows
 
 
