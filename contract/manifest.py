@@ -104,7 +104,8 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
     longest: Annotated[int, msgspec.Meta(ge=8, le=4096)] = 640
     """Pixels of a line's width, at least and at most; a longer one is squeezed."""
     padding: Annotated[int, msgspec.Meta(ge=0, le=255)] = 127
-    licence: str = ""
+    licence: str
+    notice: str = ""
 
 
 class Golden(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,7 +44,7 @@ def _fault(manifest: Manifest, golden: Golden, image: Bgr, engine: Engine, reade
     if fault or reader is None:
         return fault
     for expected, text in zip(golden.expected, golden.texts, strict=False):
-        read = reader.read(image, expected.box).read
-        if read is None or read.text != text:
-            return f"read {read.text if read else 'nothing'!r} where {text!r} is expected"
+        read = reader.text(image, expected.box)
+        if read != text:
+            return f"read {read!r} where {text!r} is expected"
     return ""

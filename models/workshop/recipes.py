@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from models.workshop.recipe import Network, Part, Portion, Recipe
 from models.workshop.release.card import Prose
 
@@ -104,6 +106,20 @@ FIRE_PROSE = Prose(
     ),
 )
 
+GENTLE = Part(
+    portions=(),
+    steps=450,
+    rate=4e-4,
+    sizes=(SMALL, WIDER, WIDER, SQUARE),
+    warm_up=20,
+    mosaics=0.2,
+    plain_tail=0.4,
+    folded=True,
+    evenings=0.3,
+    scales=(0.22, 1.1),
+)
+"""What the later parts of `fire` have in common: no batch norms, evening light, things far away."""
+
 FIRE = Recipe(
     name="fire",
     start="base",
@@ -129,7 +145,8 @@ FIRE = Recipe(
             fewest=300,
         ),
         # Hard negatives, lamps and evening light, flames far away, and pictures as cameras give them.
-        Part(
+        replace(
+            GENTLE,
             portions=(
                 Portion("fire", "cctv", 0.15),
                 Portion("fire", "fire_smoke", 0.33),
@@ -142,19 +159,13 @@ FIRE = Recipe(
                 Portion("crowd", "", 0.01),
                 Portion("plate", "license", 0.02),
             ),
-            steps=450,
-            rate=4e-4,
-            sizes=(SMALL, WIDER, WIDER, SQUARE),
-            warm_up=20,
             mosaics=0.25,
-            plain_tail=0.4,
-            folded=True,
-            evenings=0.3,
             scales=(0.25, 1.2),
             seed=33,
         ),
         # Above all what it still takes for fire.
-        Part(
+        replace(
+            GENTLE,
             portions=(
                 Portion("fire", "cctv", 0.13),
                 Portion("fire", "fire_smoke", 0.28),
@@ -166,18 +177,11 @@ FIRE = Recipe(
                 Portion("plate", "license", 0.04),
             ),
             steps=350,
-            rate=4e-4,
-            sizes=(SMALL, WIDER, WIDER, SQUARE),
-            warm_up=20,
-            mosaics=0.2,
-            plain_tail=0.4,
-            folded=True,
-            evenings=0.3,
-            scales=(0.22, 1.1),
             seed=34,
         ),
         # Cars once more, whose lamps and whose roads' lines it still takes for fire.
-        Part(
+        replace(
+            GENTLE,
             portions=(
                 Portion("fire", "cctv", 0.12),
                 Portion("fire", "fire_smoke", 0.26),
@@ -190,13 +194,6 @@ FIRE = Recipe(
             ),
             steps=220,
             rate=2.5e-4,
-            sizes=(SMALL, WIDER, WIDER, SQUARE),
-            warm_up=20,
-            mosaics=0.2,
-            plain_tail=0.4,
-            folded=True,
-            evenings=0.3,
-            scales=(0.22, 1.1),
             seed=35,
         ),
     ),

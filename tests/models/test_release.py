@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from contract.detections import Detection
@@ -30,6 +31,7 @@ from models.workshop.release.release import (
     refuse_loss,
     refuse_size,
 )
+from tests.edge.vision.plates.lines import write_reader
 
 THERE = (0.1, 0.1, 0.5, 0.5)
 PROSE = Prose("Finds fires.", "Trained so.", ("Small flames score low.",))
@@ -265,3 +267,17 @@ def test_the_card_shows_what_was_tried_and_marks_what_ships() -> None:
     )
     assert "| every layer INT8 | 0 | +0.1000 |" in text
     assert "| SiLU | published | +0.0500 | 0.90 |" in text
+
+
+def test_a_golden_sample_in_which_nothing_is_read_is_refused() -> None:
+    good = [sample("a", "fire"), sample("b", "smoke"), sample("c")]
+    unread = msgspec.structs.replace(good[0], texts=("",))
+    with pytest.raises(RefusedError, match="nothing is read on what is found in it"):
+        refuse_golden([unread, *good[1:]], ("fire", "smoke"))
+
+
+def test_the_card_names_the_licence_and_notice_of_every_reader(tmp_path: Path) -> None:
+    reader = write_reader(tmp_path, "cn", "AB12")
+    text = card(msgspec.structs.replace(manifest(), readers=(reader,)), PROSE)
+    assert f"| reader cn | {reader.file} |" in text
+    assert "Reader cn: MIT. Drawn for a test." in text

@@ -88,16 +88,6 @@ def test_golden_samples_pass_on_every_artefact(name: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("target", ["x86-u8s8", "onnx-fp32"])
-def test_golden_samples_pass_on_openvino_too(name: str, target: str) -> None:
-    pytest.importorskip("openvino", reason="OpenVINO is not installed")
-    manifest, folder = zoo.load(name)
-    run = load_engine(manifest, folder, 1, engine="openvino", target=target)
-    assert check_golden(manifest, folder, run.detect) == []
-    run.close()
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_wrong_weights_fail_golden(name: str, tmp_path: Path) -> None:
     manifest, folder = zoo.load(name)
     copy = Path(copytree(folder, tmp_path / name))

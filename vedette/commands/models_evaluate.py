@@ -1,9 +1,9 @@
 """``vedette models evaluate``: how good a model is, on labelled pictures and on clips in which nothing happens."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,8 +12,7 @@ from vedette.commands.models_options import ModelsError, Name, Sets
 from vedette.commands.options import Json, print_json, print_table
 
 if TYPE_CHECKING:
-    from contract.detections import Box
-    from edge.vision.plates.reader import Plate
+    from edge.vision.plates.reader import PlateReader
     from models.workshop.evaluation.evaluate import Detect
     from models.workshop.evaluation.figures import Figure
 
@@ -57,14 +56,19 @@ def evaluate(
     found: list[Figure] = []
     told = _Told([], [])
     find, manifest = detector(name, target, _LEAST_SCORE)
-    read = plate_reader(manifest, region)
+    reader = plate_reader(manifest, region)
     thresholds = dict(manifest.thresholds)
     try:
         if clips is None or data is not None or split is not None or negatives:
-            texts, boxed = _texts(name, data, split or "val", find, thresholds, read) if read else ([], True)
+            texts: list[Figure] = []
+            boxed = True
+            if reader is not None:
+                texts, boxed = _texts(name, data, split or "val", find, thresholds, reader, told)
             if boxed:
                 found += _pictures(name, data, split or "val", find, thresholds, manifest.labels, negatives, told)
             found += texts
+            # A picture that cannot be read is told by both looks.
+            told.faults = list(dict.fromkeys(told.faults))
         if not no_clips:
             found += _clips(name, data, find, thresholds, clips, told)
     except (KeyError, OSError, ValueError) as error:
@@ -114,7 +118,8 @@ def _texts(
     split: str,
     find: "Detect",
     thresholds: Mapping[str, float],
-    read: "Callable[[Any, Box], Plate]",
+    reader: "PlateReader",
+    told: _Told,
 ) -> "tuple[list[Figure], bool]":
     """Figures of what is read in a split, and whether boxes are drawn in it: a cut out plate has none."""
     from models.workshop.evaluation.evaluate import set_folder
@@ -126,12 +131,9 @@ def _texts(
     pictures = read_set(folder, split, anywhere=False)
     known = [picture for picture in pictures if picture.texts]
 
-    def text(image: Any, box: "Box") -> str:
-        seen = read(image, box).read
-        return seen.text if seen else ""
-
     (label, threshold), *_ = thresholds.items()
-    asked = ask(track(known, f"{name}: reading {split}") if known else (), label, find, text, threshold)
+    tracked = track(known, f"{name}: reading {split}") if known else ()
+    asked = ask(tracked, label, find, reader.text, threshold, told.faults)
     about = f"{folder.resolve().name}/{split}"
     return figures(name, asked, about), any(picture.boxed for picture in pictures) or not known
 

@@ -12,7 +12,7 @@ from vedette.commands.options import Json, print_json
 if TYPE_CHECKING:
     from contract.detections import Detection
     from contract.manifest import Manifest
-    from edge.vision.plates.reader import Plate
+    from edge.vision.plates.reader import Plate, PlateReader
 
 Regions = Annotated[
     list[str] | None,
@@ -38,7 +38,7 @@ def detect(
     from edge.vision.engine import EngineError
 
     find, manifest = detector(name)
-    read = plate_reader(manifest, region)
+    reader = plate_reader(manifest, region)
     results: list[dict[str, Any]] = []
     faults: list[str] = []
     drawn: set[str] = set()
@@ -47,8 +47,8 @@ def detect(
             for frame, image in _pictures(file, every):
                 found = find(image)
                 seen = _in_pixels(found, image)
-                if read is not None:
-                    seen = [one | _as_read(read(image, d.box)) for one, d in zip(seen, found, strict=True)]
+                if reader is not None:
+                    seen = [one | _as_read(reader.read(image, d.box)) for one, d in zip(seen, found, strict=True)]
                 results.append({"file": str(file), "frame": frame, "detections": seen})
                 if draw is not None:
                     _draw(draw / _free(f"{file.stem}{'' if frame is None else f'-{frame}'}", drawn), image, seen)
@@ -86,10 +86,8 @@ def detector(
     return (lambda image: engine.detect(image, slack=slack)), manifest
 
 
-def plate_reader(
-    manifest: "Manifest", regions: Sequence[str] | None
-) -> "Callable[[Any, tuple[float, float, float, float]], Plate] | None":
-    """What reads the plates that a release finds, from a picture and a box in shares of it; None where nothing does."""
+def plate_reader(manifest: "Manifest", regions: Sequence[str] | None) -> "PlateReader | None":
+    """What reads the plates that a release finds; None where nothing does."""
     if not manifest.readers:
         if regions:
             raise ModelsError(f"--region: model '{manifest.name}' reads nothing")
@@ -98,7 +96,7 @@ def plate_reader(
     from models import zoo
 
     try:
-        return PlateReader(manifest.readers, zoo.load(manifest.name)[1], regions or ()).read
+        return PlateReader(manifest.readers, zoo.load(manifest.name)[1], regions or ())
     except ValueError as error:
         raise ModelsError(f"--region: {error}") from error
 

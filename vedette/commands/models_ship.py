@@ -1,6 +1,6 @@
 """``vedette models quantize`` and ``card``: from an ONNX file to a release."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +9,7 @@ import typer
 from vedette.commands.models_options import Name, Sets, To, Work, say, step
 
 if TYPE_CHECKING:
-    from contract.detections import Box
-    from contract.manifest import Reader
     from models.workshop.evaluation.evaluate import Detect, Figure
-    from models.workshop.evaluation.reading import Reads
-    from models.workshop.sets.data import Image
 
 Study = Annotated[bool, typer.Option("--study", help="Try many settings first; keep the best, and the table.")]
 
@@ -56,6 +52,7 @@ def card(
     """
     from datetime import UTC, datetime
 
+    from edge.vision.plates.reader import PlateReader
     from models.workshop.conversion import plates
     from models.workshop.release import ship
     from models.workshop.sets.data import data_folder
@@ -82,26 +79,13 @@ def card(
             force,
             clips,
             readers,
-            _reads(readers, to) if readers else None,
+            PlateReader(readers, to).text if readers else None,
         )
 
     step(make)
     for fault in faults:
         say(f"not measured: {fault}")
     typer.echo(str(to / "card.md"))
-
-
-def _reads(readers: "Sequence[Reader]", folder: Path) -> "Reads":
-    """What readers that lie in a folder make of a plate, wherever it is from."""
-    from edge.vision.plates.reader import PlateReader
-
-    reader = PlateReader(readers, folder)
-
-    def text(image: "Image", box: "Box") -> str:
-        read = reader.read(image, box).read
-        return read.text if read else ""
-
-    return text
 
 
 def one_shape(name: str, size: str, to: Path, heads: bool) -> None:

@@ -6,24 +6,23 @@ from math import cos, radians, sin, tan
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from contract.detections import Box
+from edge.vision.picture import Bgr
 
-Image = NDArray[np.uint8]
 MARGIN = 0.02, 0.04
 """Share of the plate's width and height that is left around it: characters touch its edges, and boxes are rough."""
 STEEPEST, STEP = 20, 2
 """Degrees up to which a slant is looked for, and between two that are tried."""
 CLEARER = 1.2
 """How much more uneven than level rows those of a slant must be: bumpers and grilles have lines of their own."""
-TALL = 48
-"""Pixels of height at which slants are tried."""
+TALL, LONG = 48, 2000
+"""Pixels of height at which slants are tried, and of width at most."""
 ROUNDEST = 1.2
 """Width over height of a plate, at least: a box that leaves less to a slant is not slanted so far."""
 
 
-def cut_out(image: Image, box: Box, angle: float = 0.0) -> Image:
+def cut_out(image: Bgr, box: Box, angle: float = 0.0) -> Bgr:
     """The plate in `box` (shares of the picture, HxWx3 BGR), turned back by `angle` degrees (see `slant`).
 
     Raises `ValueError` for a box without a pixel in the picture.
@@ -33,7 +32,7 @@ def cut_out(image: Image, box: Box, angle: float = 0.0) -> Image:
     return _turned(image, ((x1 + x2) / 2, (y1 + y2) / 2), angle, wide * (1 + 2 * MARGIN[0]), tall * (1 + 2 * MARGIN[1]))
 
 
-def _pixels(image: Image, box: Box) -> tuple[float, float, float, float]:
+def _pixels(image: Bgr, box: Box) -> tuple[float, float, float, float]:
     h, w = image.shape[:2]
     x1, y1, x2, y2 = box[0] * w, box[1] * h, box[2] * w, box[3] * h
     if min(x2, w) - max(x1, 0) < 1 or min(y2, h) - max(y1, 0) < 1:
@@ -47,7 +46,7 @@ def straight(wide: float, tall: float, angle: float) -> tuple[float, float]:
     return (wide * c - tall * s) / (c * c - s * s), (tall * c - wide * s) / (c * c - s * s)
 
 
-def slant(image: Image, box: Box) -> float:
+def slant(image: Bgr, box: Box) -> float:
     """Degrees by which the line of the plate in `box` falls to the right, 0 where no slant is clearer than none.
 
     The rims of a plate, and the heads and feet of its characters, are edges along its line. Where the plate is level
@@ -55,7 +54,7 @@ def slant(image: Image, box: Box) -> float:
     """
     x1, y1, x2, y2 = _pixels(image, box)
     wide, tall = x2 - x1, y2 - y1
-    scale = TALL / tall
+    scale = min(TALL / tall, LONG / wide)
     level = _turned(image, ((x1 + x2) / 2, (y1 + y2) / 2), 0.0, wide, tall, scale)
     edges = np.abs(cv2.Sobel(cv2.cvtColor(level, cv2.COLOR_BGR2GRAY), cv2.CV_32F, 0, 1, ksize=3))
     h, w = edges.shape
@@ -74,9 +73,7 @@ def slant(image: Image, box: Box) -> float:
     return found
 
 
-def _turned(
-    image: Image, middle: tuple[float, float], angle: float, wide: float, tall: float, scale: float = 1.0
-) -> Image:
+def _turned(image: Bgr, middle: tuple[float, float], angle: float, wide: float, tall: float, scale: float = 1.0) -> Bgr:
     """A rectangle of the picture around `middle`, turned by `angle`, what lies outside filled from the edge."""
     c, s = cos(radians(angle)), sin(radians(angle))
     size = max(4, round(wide * scale)), max(4, round(tall * scale))

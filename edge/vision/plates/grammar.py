@@ -94,20 +94,15 @@ def forms(spec: str, classes: Mapping[str, str]) -> tuple[Form, ...]:
     return tuple(dict.fromkeys(sum(chosen, ()) for chosen in product(*runs)))
 
 
-def settle(
-    readings: Sequence[Sequence[Place]],
-    grammars: Sequence[Grammar],
-    colour: str = "",
-    weights: Sequence[float] = (),
-) -> Read | None:
+def settle(readings: Sequence[Sequence[Place]], grammars: Sequence[Grammar], colour: str = "") -> Read | None:
     """One read from several readings of the same plate, each by another reader or of another look.
 
-    A reading's voice is 1 or its weight. `colour` is that of the plate's background, where it was seen: a grammar of
-    plates of other colours counts half. A confidence is a text's share of all texts found, and no more than its share
-    of the texts of its own form. None where no reading has a place.
+    `colour` is that of the plate's background, where it was seen: a grammar of plates of other colours counts half. A
+    confidence is a text's share of all texts found, and no more than its share of the texts of its own form. None where
+    no reading has a place.
     """
     found: dict[str, tuple[float, float, str]] = {}
-    for reading, voice in zip(readings, weights or [1.0] * len(readings), strict=True):
+    for reading in readings:
         own: dict[str, tuple[float, float, str]] = {}
         for form, weight, name in _forms(reading, grammars, colour) if reading else ():
             places = [_allowed(place, form[n] if form else None) for n, place in enumerate(reading)]
@@ -117,7 +112,7 @@ def settle(
                     own[text] = weight * chance, chance / mass, name
         for text, (chance, share, name) in own.items():
             before, best, named = found.get(text, (0.0, 0.0, ""))
-            found[text] = before + voice * chance, max(best, share), named or name
+            found[text] = before + chance, max(best, share), named or name
     if not found:
         return None
     total = sum(chance for chance, _, _ in found.values())

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from contract.detections import Box
-from contract.manifest import Artefact, Reader
-from edge.vision.deadline import Deadline
-from edge.vision.engine import LIMIT_S, EngineError, EngineTimeoutError
+from contract.manifest import Reader
+from edge.vision.engine import LIMIT_S, EngineError
+from edge.vision.picture import Bgr
 from edge.vision.plates.colour import background
 from edge.vision.plates.countries import grammars
-from edge.vision.plates.crop import Image, cut_out, slant
+from edge.vision.plates.crop import cut_out, slant
 from edge.vision.plates.grammar import Place, Read, settle
 from edge.vision.plates.reading import places
 from edge.vision.runtimes.file import read_file
+from edge.vision.runtimes.onnx import Session
 
 IMAGES, STEPS = "images", "steps"
 
@@ -42,44 +42,21 @@ class LineReader:
 
     def __init__(self, folder: Path, spec: Reader, threads: int = 1, limit_s: float = LIMIT_S) -> None:
         self.spec, self._path = spec, folder / spec.file
-        raw = read_file(
-            self._path, Artefact(file=spec.file, sha256=spec.sha256, bytes=spec.bytes, precision=spec.precision)
-        )
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = ort.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise EngineError(f"{self._path} cannot be loaded by ONNX Runtime {ort.__version__}: {error}") from error
-        self._deadline = Deadline(limit_s)
+        self._session = Session(self._path, read_file(self._path, spec), threads, limit_s)
 
-    def read(self, line: Image) -> list[Place]:
-        """The places of a line (hxwx3 BGR). Raises ``EngineError``, ``EngineTimeoutError`` after the limit."""
-        run = ort.RunOptions()
-        self._deadline.begin(run)
-        problem: Exception | None = None
-        steps: NDArray[np.float32] | None = None
-        try:
-            steps = self._session.run([STEPS], {IMAGES: self._tensor(line)}, run)[0]
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no common class
-            problem = error
-        if self._deadline.end():
-            raise EngineTimeoutError(f"{self._path}: nothing read within {self._deadline.limit_s:g} s")
-        if problem is not None or steps is None:
-            raise EngineError(f"{self._path}: the run failed: {problem}") from problem
+    def read(self, line: Bgr) -> list[Place]:
+        """The places of a line (hxwx3). Raises what ``Session.run`` raises, ``EngineError`` for another output."""
+        steps = self._session.run(IMAGES, self._tensor(line), STEPS)
         try:
             return places(steps, self.spec.characters)
         except ValueError as error:
             raise EngineError(f"{self._path}: {error}") from error
 
     def close(self) -> None:
-        """Let go of the watching thread."""
-        self._deadline.close()
+        """See ``Session.close``."""
+        self._session.close()
 
-    def _tensor(self, line: Image) -> NDArray[np.uint8]:
+    def _tensor(self, line: Bgr) -> NDArray[np.uint8]:
         spec, (h, w) = self.spec, line.shape[:2]
         wide = min(spec.longest, max(8, round(spec.height * w / h)))
         canvas = np.full((spec.height, max(wide, spec.shortest), 3), spec.padding, np.uint8)
@@ -110,20 +87,28 @@ class PlateReader:
         self._grammars = grammars(regions)
         self._readers = [LineReader(folder, spec, threads) for spec in readers]
 
-    def read(self, image: Image, box: Box) -> Plate:
+    def read(self, image: Bgr, box: Box) -> Plate:
         """What the plate in a box (shares of the picture, HxWx3 uint8 BGR) says.
 
         It is read as it stands and, where it is slanted, set straight as well: what is taken for a slant may be none.
+        On less than a pixel there is nothing to read.
 
         Raises:
             EngineError: a reader failed; it says nothing about the plate.
-            ValueError: the box has no pixel in the picture.
         """
-        angle = slant(image, box)
+        try:
+            angle = slant(image, box)
+        except ValueError:
+            return Plate("", None)
         lines = [cut_out(image, box, turned) for turned in ((angle, 0.0) if angle else (0.0,))]
         colour = background(lines[0])
         readings = [reader.read(line) for reader in self._readers for line in lines]
         return Plate(colour, settle(readings, self._grammars, colour))
+
+    def text(self, image: Bgr, box: Box) -> str:
+        """What ``read`` makes of a plate, empty where it reads nothing."""
+        read = self.read(image, box).read
+        return read.text if read else ""
 
     def close(self) -> None:
         """Let go of memory and threads."""

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from contract.manifest import Artefact, Input, Manifest
+from contract.manifest import Artefact, Input, Manifest, Reader
 from edge.vision.engine import EngineError
 
 TYPES: Final = ("uint8", "float32", "float16")
@@ -55,8 +55,8 @@ class Tensor:
         return f"{self.type} {['N' if side is None else side for side in self.shape]}"
 
 
-def read_file(path: Path, artefact: Artefact) -> bytes:
-    """The artefact's bytes.
+def read_file(path: Path, artefact: Artefact | Reader) -> bytes:
+    """The bytes of an artefact or a reader.
 
     Raises:
         EngineError: it cannot be read, or is another file than the manifest names.
@@ -112,9 +112,9 @@ def _find(path: Path, what: str, found: Sequence[Tensor], needed: Tensor) -> Ten
     return tensor
 
 
-def too_slow(file: ModelFile) -> str:
+def too_slow(path: Path, limit_s: float) -> str:
     """What to say of a run that was ended."""
-    return f"{file.path}: no result within {file.limit_s:g} s; the machine is too slow or too busy"
+    return f"{path}: no result within {limit_s:g} s; the machine is too slow or too busy"
 
 
 def still_busy(file: ModelFile) -> str:

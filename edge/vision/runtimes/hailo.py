@@ -57,7 +57,7 @@ class HailoRuntime:
             self._late = self._model.run_async([self._bindings])
             self._late.wait(round(self._file.limit_s * 1000))
         except HailoRTTimeout as error:
-            raise EngineTimeoutError(too_slow(self._file)) from error
+            raise EngineTimeoutError(too_slow(self._file.path, self._file.limit_s)) from error
         except HailoRTException as error:
             self._late = None
             raise EngineError(f"{self._file.path}: the run failed: {error}") from error

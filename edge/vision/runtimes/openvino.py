@@ -82,7 +82,7 @@ class OpenVinoRuntime:
         except RuntimeError as error:
             raise EngineError(f"{self._file.path}: the run failed: {_last_line(error)}") from error
         self._late = request
-        raise EngineTimeoutError(too_slow(self._file))
+        raise EngineTimeoutError(too_slow(self._file.path, self._file.limit_s))
 
     def close(self) -> None:
         """Memory goes with the last reference to it; that of a run which still goes on stays."""

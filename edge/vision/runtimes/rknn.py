@@ -63,7 +63,7 @@ class RknnRuntime:
             outputs = run.result(self._file.limit_s)
         except LateError:
             self._late = run
-            raise EngineTimeoutError(too_slow(self._file)) from None
+            raise EngineTimeoutError(too_slow(self._file.path, self._file.limit_s)) from None
         except Exception as error:
             raise EngineError(f"{self._file.path}: the run failed: {error}") from error
         if outputs is None:

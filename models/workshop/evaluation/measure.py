@@ -75,7 +75,10 @@ def measure_reading(
         if any(picture.boxed for picture in pictures):
             found = evaluate(name, data, split, detect, thresholds)
             result += [replace(f, conditions=f"{f.conditions}; {SHIPPED}") for f in found]
-        asked = ask(pictures, label, detect, reads, threshold)
+        faults: list[str] = []
+        asked = ask(pictures, label, detect, reads, threshold, faults)
+        if faults:
+            raise ValueError(f"{len(faults)} pictures could not be read: {faults[0]}")
         result += figures(name, asked, f"{SETS[name]}/{split}")
     return result
 

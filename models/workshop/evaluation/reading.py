@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -40,28 +40,47 @@ class Asked:
 
 
 def ask(
-    pictures: Iterable[Picture], label: str, detect: Callable[[Image], list[Detection]], reads: Reads, threshold: float
+    pictures: Iterable[Picture],
+    label: str,
+    detect: Callable[[Image], list[Detection]],
+    reads: Reads,
+    threshold: float,
+    faults: list[str],
 ) -> list[Asked]:
-    """Read every plate of `label` with a known text. Raises what `Picture.read` raises."""
+    """Read every plate of `label` with a known text. A picture that cannot be looked at is told in `faults`."""
     result = []
     for picture in pictures:
-        if not picture.texts:
-            continue
-        image = picture.read()
-        w, h = picture.width, picture.height
-        boxes = [(t.box[0] / w, t.box[1] / h, t.box[2] / w, t.box[3] / h) for t in picture.truths if t.label == label]
-        known = zip(boxes if picture.boxed else [WHOLE], picture.texts, strict=False)
-        sure = [d for d in detect(image) if d.label == label and d.score >= threshold] if picture.boxed else []
-        for box, text in known:
-            began = time.perf_counter()
-            read = reads(image, box)
-            took = 1000 * (time.perf_counter() - began)
-            found = None
-            if picture.boxed:
-                best = max(sure, key=lambda d: iou(d.box, box), default=None)
-                found = reads(image, best.box) if best is not None and iou(best.box, box) >= OVERLAP else ""
-            result.append(Asked(picture.source, picture.path.name, text, read, took, found))
+        try:
+            result += list(_ask(picture, label, detect, reads, threshold))
+        except (OSError, RuntimeError, ValueError) as error:
+            faults.append(str(error) if str(picture.path) in str(error) else f"{picture.path}: {error}")
     return result
+
+
+def _ask(
+    picture: Picture, label: str, detect: Callable[[Image], list[Detection]], reads: Reads, threshold: float
+) -> Iterator[Asked]:
+    known = [(WHOLE, text) for text in picture.texts]
+    if picture.boxed:
+        w, h = picture.width, picture.height
+        known = [
+            ((t.box[0] / w, t.box[1] / h, t.box[2] / w, t.box[3] / h), text)
+            for t, text in zip(picture.truths, picture.texts, strict=bool(picture.texts))
+            if t.label == label
+        ]
+    if not known:
+        return
+    image = picture.read()
+    sure = [d for d in detect(image) if d.label == label and d.score >= threshold] if picture.boxed else []
+    for box, text in known:
+        began = time.perf_counter()
+        read = reads(image, box)
+        took = 1000 * (time.perf_counter() - began)
+        found = None
+        if picture.boxed:
+            best = max(sure, key=lambda d: iou(d.box, box), default=None)
+            found = reads(image, best.box) if best is not None and iou(best.box, box) >= OVERLAP else ""
+        yield Asked(picture.source, picture.path.name, text, read, took, found)
 
 
 def figures(name: str, asked: Sequence[Asked], about: str) -> list[Figure]:

@@ -83,6 +83,10 @@ def card(manifest: Manifest, prose: Prose, study: Study | None = None) -> str:
             [
                 (t, a.file, a.precision, f"{a.bytes / 1e6:.2f}", f"`{a.sha256[:16]}…`")
                 for t, a in manifest.artefacts.items()
+            ]
+            + [
+                (f"reader {r.name}", r.file, r.precision, f"{r.bytes / 1e6:.2f}", f"`{r.sha256[:16]}…`")
+                for r in manifest.readers
             ],
         ),
         "## Training",
@@ -99,6 +103,7 @@ def card(manifest: Manifest, prose: Prose, study: Study | None = None) -> str:
         *filed(answers(manifest, prose.purpose, prose.limits, prose.misuse, prose.oversight)),
         "## Licence",
         f"{manifest.licence}. {manifest.notice}".strip(),
+        *(f"Reader {r.name}: {r.licence}. {r.notice}".strip() for r in manifest.readers),
     ]
     return "\n\n".join(parts) + "\n"
 

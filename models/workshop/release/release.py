@@ -117,6 +117,9 @@ def refuse_golden(golden: Sequence[Golden], labels: Sequence[str]) -> None:
         raise RefusedError(
             f"no golden sample in which {' or '.join(missing)} is surely seen; a box could not tell whether it still is"
         )
+    for sample in golden:
+        if "" in sample.texts:
+            raise RefusedError(f"golden sample {sample.file}: nothing is read on what is found in it")
     if all(sample.expected for sample in golden):
         raise RefusedError("every golden sample has something in it; needed is one in which nothing must be seen")
 

@@ -45,4 +45,6 @@ def write_reader(folder: Path, name: str, text: str, sure: float = 0.9, characte
         height=32,
         shortest=64,
         longest=256,
+        licence="MIT",
+        notice="Drawn for a test.",
     )

@@ -41,6 +41,15 @@ def test_a_plate_in_which_nothing_is_read_is_no_fault(tmp_path: Path) -> None:
     assert (plate.colour, plate.read) == ("blue", None)
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 640, 3), (640, 1, 3), (1, 7680, 3), (4320, 7680, 3)])
+def test_a_picture_of_any_shape_and_a_sliver_of_it_do_no_harm(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    reader = PlateReader([write_reader(tmp_path, "x", "AB12")], tmp_path)
+    image = np.full(shape, 90, np.uint8)
+    assert reader.text(image, BOX) == "AB12"
+    assert reader.text(image, (0.5, 0.5, 0.50001, 0.50001)) == ""
+    reader.close()
+
+
 def test_what_cannot_read_says_why(tmp_path: Path) -> None:
     spec = write_reader(tmp_path, "x", "AB12")
     with pytest.raises(EngineError, match="finds plates and has no reader for them"):
