@@ -25,6 +25,13 @@ def difference(
     return ""
 
 
+def miscounted(expected: float, found: float, tolerance: Tolerance) -> str:
+    """What is wrong with a count, in words; empty where nothing is."""
+    if abs(found - expected) <= tolerance.heads + tolerance.count * expected:
+        return ""
+    return f"counted {found:.1f} heads where {expected:.1f} are expected"
+
+
 def _match(expected: Sequence[Detection], found: Sequence[Detection], tolerance: Tolerance) -> dict[int, int]:
     """Expected -> found, as many as possible (augmenting paths, after Kuhn), whatever the order of either."""
     fits = [[j for j, have in enumerate(found) if _fits(want, have, tolerance)] for want in expected]

@@ -76,6 +76,20 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     suppression: Suppression = Suppression()
 
 
+class Counting(msgspec.Struct, frozen=True, kw_only=True):
+    """How a release of task ``count`` counts. Its output is ``float32 [1, 2, H / cell, W / cell]``: mean and variance
+    of the number of heads in each cell.
+
+    Cells are wrong together: the standard deviation of a sum over cells is the root of ``spread`` times its variance
+    plus the square of ``relative`` times its mean, both measured on pictures that were held out of training.
+    """
+
+    cell: Annotated[int, msgspec.Meta(ge=1)]
+    """Pixels of a cell's side, in the input."""
+    spread: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    relative: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+
 class Artefact(msgspec.Struct, frozen=True, kw_only=True):
     """One file for one kind of hardware."""
 
@@ -116,13 +130,18 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True):
     expected: tuple[Detection, ...]
     texts: tuple[str, ...] = ()
     """What must be read, one text for each expected detection, where the release has readers."""
+    count: float | None = None
+    """How many heads must be counted, where the release counts."""
 
 
 class Tolerance(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a golden sample's result may lie off: difference of scores, least IoU of boxes."""
+    """How far a golden sample's result may lie off: difference of scores, least IoU of boxes; of a count a share of it,
+    and ``heads`` besides."""
 
     score: float = 0.1
     iou: float = 0.7
+    count: float = 0.15
+    heads: float = 2.0
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,12 +171,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}$")]
     version: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     task: str = "detect"
+    """``detect`` or ``count``."""
     labels: tuple[str, ...]
     input: Input
     output: Output = Output()
     thresholds: dict[str, float]
     artefacts: dict[str, Artefact]
     """By target: ``x86-u8s8``, ``arm64-s8s8``, ``onnx-fp32``, …"""
+    counting: Counting | None = None
+    """Of a release of task ``count``."""
     readers: tuple[Reader, ...] = ()
     """What reads the text on what is found; they vote."""
     golden: tuple[Golden, ...]
@@ -185,13 +207,15 @@ def decode_manifest(raw: bytes) -> Manifest:
     """Read ``manifest.json``.
 
     Raises:
-        ManifestError: not JSON, a field missing or wrong, a label without a threshold, a path that leaves the folder.
+        ManifestError: not JSON, a field missing or wrong, a label without a threshold, a golden sample without what its
+            task needs, a path that leaves the folder.
     """
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
     except msgspec.DecodeError as error:
         raise ManifestError(f"manifest cannot be read: {error}") from error
-    for label in manifest.labels:
+    _check_task(manifest)
+    for label in manifest.labels if manifest.task == "detect" else ():
         if not 0.0 < manifest.thresholds.get(label, -1.0) < 1.0:
             raise ManifestError(f"manifest of {manifest.name}: label {label!r} has no threshold between 0 and 1")
     spec = manifest.input
@@ -215,6 +239,17 @@ def decode_manifest(raw: bytes) -> Manifest:
         if ".." in PurePosixPath(file).parts:
             raise ManifestError(f"manifest of {manifest.name}: file {file!r} leaves the release's folder")
     return manifest
+
+
+def _check_task(manifest: Manifest) -> None:
+    begin = f"manifest of {manifest.name}"
+    if manifest.task not in ("detect", "count"):
+        raise ManifestError(f"{begin}: task {manifest.task!r} is neither 'detect' nor 'count'")
+    if (manifest.task == "count") != (manifest.counting is not None):
+        raise ManifestError(f"{begin}: 'counting' belongs to a release of task 'count', and to no other")
+    for sample in manifest.golden:
+        if (manifest.task == "count") != (sample.count is not None):
+            raise ManifestError(f"{begin}: golden sample {sample.file!r} must have a 'count' where the task is 'count'")
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

@@ -1,7 +1,7 @@
 """People: how many are in view and in each zone, and when that is too many."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median_high
 from typing import Final
@@ -11,6 +11,7 @@ from contract.ids import Micros
 from contract.records import Event, ModelRef, Phase, Reading, Scalar
 from edge.analyzers.events import SECOND, EventIds, left_open, revise
 from edge.config import Point
+from edge.vision.density import Density
 
 LABEL: Final = "person"
 QUANTITY: Final = "person-count"
@@ -91,11 +92,42 @@ class CrowdAnalyzer:
             model: the release that looked.
         """
         persons = [item for item in detections if item.label == LABEL]
-        events = [event for watch in self._watches for event in watch.observe(persons, captured, detected, model)]
+        return self._observe([watch.among(persons) for watch in self._watches], captured, detected, model)
+
+    def count(
+        self, density: Density, captured: Micros, detected: Micros, model: ModelRef
+    ) -> tuple[list[Event], list[Reading]]:
+        """One frame in which heads were counted, not persons found; as ``observe``."""
+        return self._observe([watch.within(density) for watch in self._watches], captured, detected, model)
+
+    def _observe(
+        self, seen: Sequence["_Seen"], captured: Micros, detected: Micros, model: ModelRef | None
+    ) -> tuple[list[Event], list[Reading]]:
+        events = [
+            event
+            for watch, one in zip(self._watches, seen, strict=True)
+            for event in watch.observe(one, captured, detected, model)
+        ]
         if self._read is not None and 0 <= captured - self._read < self._settings.read_s * SECOND:
             return events, []
         self._read = captured
         return events, [watch.reading(captured) for watch in self._watches]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one frame shows in an area: how many, how surely (0 to 1) that is so or more than the limit, and the persons
+    where they were found one by one; else the standard deviation of the count."""
+
+    count: int
+    score: float
+    persons: tuple[Detection, ...] = ()
+    sd: float | None = None
+
+    @property
+    def attrs(self) -> dict[str, Scalar]:
+        attrs: dict[str, Scalar] = {"persons": self.count}
+        return attrs if self.sd is None else attrs | {"persons_sd": round(self.sd, 1)}
 
 
 class _Watch:
@@ -116,11 +148,18 @@ class _Watch:
         quantity = f"{QUANTITY}-{self._area.name}" if self._area.name else QUANTITY
         return Reading(time=time, source=self._source, quantity=quantity, value=float(self.count()), unit=UNIT)
 
-    def observe(
-        self, persons: Sequence[Detection], captured: Micros, detected: Micros, model: ModelRef | None
-    ) -> list[Event]:
+    def among(self, persons: Sequence[Detection]) -> _Seen:
+        """Those of the persons who are in the area."""
         here = tuple(item for item in persons if self._area.holds(item.box))
-        self._counts.append((captured, len(here)))
+        return _Seen(len(here), sum(item.score for item in here) / len(here) if here else 0.0, here)
+
+    def within(self, density: Density) -> _Seen:
+        """The heads in the area."""
+        found = density.count(self._area.points) if self._area.points else density.count()
+        return _Seen(round(found.heads), found.above(self._area.limit or 0), sd=found.sd)
+
+    def observe(self, seen: _Seen, captured: Micros, detected: Micros, model: ModelRef | None) -> list[Event]:
+        self._counts.append((captured, seen.count))
         oldest = captured - int(self._settings.smooth_s * SECOND)
         while not oldest <= self._counts[0][0] <= captured:
             self._counts.popleft()
@@ -130,7 +169,7 @@ class _Watch:
         self._above = _since(self._above, count > limit, captured)
         self._below = _since(self._below, count <= limit * 0.9, captured)
         if self.event is None:
-            return self._try_open(here, count, limit, captured, detected, model)
+            return self._try_open(seen, count, limit, captured, detected, model)
         if _lasted(self._below, captured, self._settings.clear_s):
             closed = revise(
                 self.event,
@@ -142,11 +181,11 @@ class _Watch:
             )
             self.event = None
             return [closed]
-        return self._try_change(here, count, captured, detected, model)
+        return self._try_change(seen, count, captured, detected, model)
 
     def _try_open(
         self,
-        here: tuple[Detection, ...],
+        seen: _Seen,
         count: int,
         limit: int,
         captured: Micros,
@@ -155,7 +194,7 @@ class _Watch:
     ) -> list[Event]:
         if self._above is None or not _lasted(self._above, captured, self._settings.hold_s):
             return []
-        attrs: Mapping[str, Scalar] = {"persons": count, "limit": limit}
+        attrs = seen.attrs | {"persons": count, "limit": limit}
         self.event = Event(
             id=self._ids(),
             kind="crowd",
@@ -165,17 +204,17 @@ class _Watch:
             started=self._above,
             source=self._source,
             zone=self._area.name,
-            score=_sureness(here),
+            score=seen.score,
             model=model,
-            detections=here,
-            attrs=dict(attrs),
+            detections=seen.persons,
+            attrs=attrs,
             detected=detected,
         )
         return [self.event]
 
     def _try_change(
         self,
-        here: tuple[Detection, ...],
+        seen: _Seen,
         count: int,
         captured: Micros,
         detected: Micros,
@@ -186,14 +225,14 @@ class _Watch:
         real = abs(count - told) >= max(2.0, self._settings.change * told)
         if not real or captured - self.event.time < self._settings.change_s * SECOND:
             return []
-        attrs = self.event.attrs | {"persons": count}
+        attrs = self.event.attrs | seen.attrs | {"persons": count}
         self.event = revise(
             self.event,
             Phase.CHANGE,
             captured,
-            score=_sureness(here),
+            score=seen.score,
             model=model,
-            detections=here,
+            detections=seen.persons,
             attrs=attrs,
             detected=detected,
         )
@@ -209,10 +248,6 @@ def _since(since: Micros | None, holds: bool, now: Micros) -> Micros | None:
 
 def _lasted(since: Micros | None, now: Micros, seconds: float) -> bool:
     return since is not None and now - since >= seconds * SECOND
-
-
-def _sureness(here: Sequence[Detection]) -> float:
-    return sum(item.score for item in here) / len(here) if here else 0.0
 
 
 def _inside(point: Point, polygon: Sequence[Point]) -> bool:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Final
 
-from contract.golden import difference
+from contract.golden import difference, miscounted
 from contract.manifest import Golden, Manifest
 from edge.updates.release import ReleaseError
+from edge.vision.count_engine import CountEngine
 from edge.vision.engine import Engine, EngineError
 from edge.vision.picture import Bgr, PictureError, read_picture
 from edge.vision.plates.reader import PlateReader
@@ -38,7 +39,9 @@ def run_golden(manifest: Manifest, folder: Path, engine: Engine) -> None:
 
 
 def _fault(manifest: Manifest, golden: Golden, image: Bgr, engine: Engine, reader: PlateReader | None) -> str:
-    """What is seen or read wrongly, empty where nothing is."""
+    """What is seen, read or counted wrongly, empty where nothing is."""
+    if isinstance(engine, CountEngine):
+        return miscounted(golden.count or 0.0, engine.count(image).count().heads, manifest.golden_tolerance)
     found = engine.detect(image, slack=SLACK)
     fault = difference(golden.expected, found, manifest.thresholds, manifest.golden_tolerance)
     if fault or reader is None:

@@ -10,7 +10,9 @@ import structlog
 from contract.detections import Detection
 from contract.records import ModelRef
 from edge.analyzers.fire import SLACK
-from edge.vision.engine import EngineError
+from edge.vision.count_engine import CountEngine
+from edge.vision.density import Density
+from edge.vision.engine import Engine, EngineError
 from edge.vision.engines import Engines
 from edge.vision.picture import Bgr
 
@@ -21,11 +23,12 @@ _SMOOTH: Final = 0.1
 
 @dataclass(frozen=True)
 class Result:
-    """What one detector found, down to ``SLACK`` of its thresholds."""
+    """What one detector found, down to ``SLACK`` of its thresholds; the density where it counts."""
 
     detections: tuple[Detection, ...]
     thresholds: Mapping[str, float]
     model: ModelRef
+    density: Density | None = None
 
 
 @dataclass
@@ -71,7 +74,7 @@ class Detectors:
                 continue
             started = self.clock_s()
             try:
-                found = engine.detect(image, slack=SLACK)
+                result = _look(engine, image)
             except EngineError as error:
                 faults[name] = str(error)
                 self._fail(name, tally, str(error))
@@ -80,7 +83,7 @@ class Detectors:
             took_ms = (self.clock_s() - started) * 1000
             self._succeed(tally, took_ms)
             self.saw(name, took_ms)
-            results[name] = Result(tuple(found), engine.thresholds, engine.model)
+            results[name] = result
         return results, faults
 
     def _fail(self, name: str, tally: Tally, reason: str) -> None:
@@ -95,3 +98,9 @@ class Detectors:
         tally.runs += 1
         tally.latency_ms += share * (took_ms - tally.latency_ms)
         tally.streak, tally.reason = 0, ""
+
+
+def _look(engine: Engine, image: Bgr) -> Result:
+    if isinstance(engine, CountEngine):
+        return Result((), engine.thresholds, engine.model, engine.count(image))
+    return Result(tuple(engine.detect(image, slack=SLACK)), engine.thresholds, engine.model)

@@ -7,6 +7,7 @@ import structlog
 
 from contract.manifest import Manifest
 from edge.vision.choice import KINDS, Choice, require
+from edge.vision.count_engine import CountEngine
 from edge.vision.engine import Engine, EngineError
 from edge.vision.release_engine import ReleaseEngine
 from edge.vision.runtimes.file import ModelFile, Runtime, check_spec, read_file
@@ -36,7 +37,8 @@ def load(manifest: Manifest, folder: Path, choice: Choice, threads: int, limit_s
             reason="written from its maker's documentation; no board has run it yet. engine: onnxruntime is tested",
         )
     file = ModelFile(path, raw, manifest, spec, threads, limit_s)
-    engine = ReleaseEngine(file, _open(choice.engine, file), artefact.sha256)
+    kind = ReleaseEngine if manifest.counting is None else CountEngine
+    engine = kind(file, _open(choice.engine, file), artefact.sha256)
     log.debug("engine loaded", engine=choice.engine, target=choice.target, model=manifest.name)
     return engine
 

@@ -17,6 +17,7 @@ import structlog
 from contract.ids import Micros
 from contract.manifest import Manifest
 from contract.records import Event, Evidence, Phase
+from edge.analyzers.crowd import LABEL as PERSON
 from edge.analyzers.events import SECOND, EventIds, close_orphan, random_id
 from edge.config import NodeConfig
 from edge.delivery.desk import RecordDesk
@@ -29,6 +30,7 @@ from edge.sources.frames import FrameReader, LeasedFrame
 from edge.supervisor.status import PartStatus, read_status
 from edge.updates.slots import ModelSlots
 from edge.updates.switch import ReleaseSwitch
+from edge.vision.count_engine import CountEngine
 from edge.vision.detectors import Detectors
 from edge.vision.engine import Engine, EngineError, load_engine
 from edge.vision.engines import Engines
@@ -258,6 +260,7 @@ class Vision:
             if all(self._engines.current(name) for name in watch.camera.detectors):
                 engines = [self._engines.current(name) for name in watch.camera.detectors]
                 labels = {label for engine in engines if engine is not None for label in engine.thresholds}
+                labels |= {PERSON} if any(isinstance(engine, CountEngine) for engine in engines) else set()
                 orphans = watch.orphans(labels)
                 self._desk.add([close_orphan(event, now, "it is no longer watched for") for event in orphans])
         self._desk.flush()

@@ -75,6 +75,8 @@ class CameraWatch:
         self._activity = Activity()
         self._look_s = float("-inf")
         self._tracker = Tracker()
+        self._counted = False
+        """Heads are counted here: a frame in which that failed is not filled in with the persons that were found."""
         self._fires: dict[str, FireAnalyzer] = {}
         self._crowd = CrowdAnalyzer(name, areas_of(camera), ids, opened)
         self._tamper = TamperAnalyzer(name, ids, left_open(opened, "tamper", name))
@@ -108,7 +110,8 @@ class CameraWatch:
         the frame never was."""
         findings = Findings()
         self.counts.looked_at += 1 if results or not self.camera.detectors else 0
-        for result in results.values():
+        # Counted before found: the frame in which counting begins is not counted twice.
+        for result in sorted(results.values(), key=lambda result: result.density is None):
             for label in BURNING:
                 if label in result.thresholds:
                     findings.events += self._fire(label).observe(
@@ -119,7 +122,12 @@ class CameraWatch:
                         result.model,
                         self._activity.within,
                     )
-            if PERSON in result.thresholds:
+            if result.density is not None:
+                self._counted = True
+                events, readings = self._crowd.count(result.density, captured, detected, result.model)
+                findings.events += events
+                findings.readings += readings
+            if PERSON in result.thresholds and not self._counted:
                 persons = self._track(result, now_s)
                 events, readings = self._crowd.observe(persons, captured, detected, result.model)
                 findings.events += events

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.detections import Detection, iou
-from contract.manifest import Artefact, Golden, Input, Manifest, ManifestError, decode_manifest, encode_manifest
+from contract.manifest import (
+    Artefact,
+    Counting,
+    Golden,
+    Input,
+    Manifest,
+    ManifestError,
+    decode_manifest,
+    encode_manifest,
+)
 
 MANIFEST = Manifest(
     name="fire",
@@ -36,6 +45,10 @@ def test_manifest_comes_back_and_lists_its_files() -> None:
         ({"thresholds": {"fire": 0.4, "smoke": 1.0}}, "label 'smoke' has no threshold"),
         ({"artefacts": {}}, "lists no artefact"),
         ({"golden": ()}, "no golden sample"),
+        ({"task": "guess"}, "task 'guess' is neither 'detect' nor 'count'"),
+        ({"task": "count"}, "'counting' belongs to a release of task 'count'"),
+        ({"counting": Counting(cell=16)}, "'counting' belongs to a release of task 'count'"),
+        ({"task": "count", "counting": Counting(cell=16)}, "must have a 'count' where the task is 'count'"),
         ({"version": "1.0"}, "version"),
         ({"name": "../fire"}, "name"),
     ],

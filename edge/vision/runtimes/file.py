@@ -20,7 +20,8 @@ class Runtime(Protocol):
     """An artefact loaded by one library. Not for two threads at once."""
 
     def run(self, tensor: NDArray[Any]) -> NDArray[np.float32]:
-        """Rows ``[N, 6]`` of x1, y1, x2, y2 in input pixels, score, index of the label, for a tensor ``[1, 3, H, W]``.
+        """The manifest's output for a tensor ``[1, 3, H, W]``: rows ``[N, 6]`` of x1, y1, x2, y2 in input pixels,
+        score, index of the label; or maps ``[1, 2, h, w]`` of a release that counts.
 
         Raises:
             EngineError: the run failed, or (``EngineTimeoutError``) took too long.
@@ -95,7 +96,8 @@ def check_tensors(file: ModelFile, inputs: Sequence[Tensor], outputs: Sequence[T
         raise EngineError(f"{file.path} takes {images} alone, its manifest says that it takes any shape")
     if len(inputs) > 1:
         raise EngineError(f"{file.path} has {len(inputs)} inputs; needed is {spec.name!r} alone")
-    _find(file.path, "output", outputs, Tensor(file.manifest.output.name, "float32", (None, 6)))
+    shape = (None, 6) if file.manifest.counting is None else (1, 2, None, None)
+    _find(file.path, "output", outputs, Tensor(file.manifest.output.name, "float32", shape))
 
 
 def _find(path: Path, what: str, found: Sequence[Tensor], needed: Tensor) -> Tensor:

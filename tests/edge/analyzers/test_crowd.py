@@ -1,16 +1,20 @@
 """People are counted once a second in each place, and too many of them for a while are an event."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.detections import Detection
-from contract.records import Phase
+from contract.records import ModelRef, Phase
 from edge.analyzers.crowd import Area, CrowdAnalyzer
+from edge.vision.density import Density
 
 from .life import at, check_lives, names
 
 LEFT = Area("left", ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)), limit=3)
+
+MODEL = ModelRef(name="crowd", version="1.0.0", sha256="a" * 64)
 
 
 def people(count: int, x: float = 0.1) -> list[Detection]:
@@ -107,3 +111,32 @@ def test_a_clock_that_is_set_back_stops_neither_counting_nor_closing(back):
     events, readings = show(analyzer, 10_008 - back, 15, people(0))
     assert events[-1].phase is Phase.CLOSE
     assert len(readings) >= 14
+
+
+def heads(count: float, variance: float = 0.0) -> Density:
+    """So many heads in the left half of a picture, in one cell."""
+    return Density(np.array([[count, 0]], np.float32), np.array([[variance, 0]], np.float32))
+
+
+def test_counted_heads_are_a_crowd_that_says_how_sure_it_is():
+    analyzer = CrowdAnalyzer("square", [Area(), LEFT], names())
+    events, readings = [], []
+    for step in range(30):
+        now = at(step * 0.2)
+        more, counted = analyzer.count(heads(40.4, 16.0), now, now, MODEL)
+        events += more
+        readings += counted
+    assert {(r.quantity, r.value) for r in readings} == {("person-count", 40.0), ("person-count-left", 40.0)}
+    (opened,) = events
+    assert (opened.kind, opened.zone, opened.detections, opened.model) == ("crowd", "left", (), MODEL)
+    assert opened.attrs == {"persons": 40, "limit": 3, "persons_sd": 4.0}
+    assert opened.score == pytest.approx(1.0)
+    for step in range(30, 60):
+        now = at(step * 0.2)
+        events += analyzer.count(heads(80, 100.0), now, now, MODEL)[0]
+    assert events[-1].phase is Phase.CHANGE
+    assert events[-1].attrs == {"persons": 80, "limit": 3, "persons_sd": 10.0}
+    for step in range(60, 180):
+        now = at(step * 0.2)
+        events += analyzer.count(heads(0.2, 0.1), now, now, MODEL)[0]
+    assert (events[-1].phase, events[-1].attrs["persons"]) == (Phase.CLOSE, 0)
