@@ -16,6 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 from math import prod
+from typing import NamedTuple
+
+from contract.plates import PROVINCES
 
 Place = Mapping[str, float]
 """Characters that a place may have, with their probabilities from 0 to 1."""
@@ -98,27 +101,52 @@ def settle(readings: Sequence[Sequence[Place]], grammars: Sequence[Grammar], col
     """One read from several readings of the same plate, each by another reader or of another look.
 
     `colour` is that of the plate's background, where it was seen: a grammar of plates of other colours counts half. A
-    confidence is a text's share of all texts found, and no more than its share of the texts of its own form. None where
-    no reading has a place.
+    reading without any province speaks for what another one saw with a province before the same text, or with another
+    character there, as far as that one is sure of it: not every reader can read provinces. A confidence is a text's
+    share of all texts found, and no more than its share of the texts of its own form. None where no reading has a
+    place.
     """
-    found: dict[str, tuple[float, float, str]] = {}
+    found: dict[str, _Found] = {}
+    blind: list[dict[str, _Found]] = []
     for reading in readings:
-        own: dict[str, tuple[float, float, str]] = {}
+        own: dict[str, _Found] = {}
         for form, weight, name in _forms(reading, grammars, colour) if reading else ():
             places = [_allowed(place, form[n] if form else None) for n, place in enumerate(reading)]
             mass = prod(sum(place.values()) for place in places)
             for text, chance in _likeliest(places) if mass else ():
-                if weight * chance > own.get(text, (0.0,))[0]:
-                    own[text] = weight * chance, chance / mass, name
-        for text, (chance, share, name) in own.items():
-            before, best, named = found.get(text, (0.0, 0.0, ""))
-            found[text] = before + chance, max(best, share), named or name
+                if text not in own or weight * chance > own[text].chance:
+                    own[text] = _Found(weight * chance, chance / mass, name, weight)
+        for text, one in own.items():
+            before = found.get(text)
+            found[text] = one if before is None else before.joined(one)
+        if not any(c in PROVINCES for place in reading for c in place):
+            blind.append(own)
+    for text, one in found.items():
+        if text[:1] in PROVINCES:
+            sure = max(reading[0].get(text[0], 0.0) for reading in readings if reading)
+            more = sum(o.chance for own in blind for other, o in own.items() if text[1:] in (other, other[1:]))
+            found[text] = one._replace(chance=one.chance + one.weight * sure * more)
     if not found:
         return None
-    total = sum(chance for chance, _, _ in found.values())
-    ranked = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))
-    told = [(text, min(chance / total, share)) for text, (chance, share, _) in ranked[: SHOWN + 1]]
-    return Read(*told[0], ranked[0][1][2], tuple(told[1:]))
+    total = sum(one.chance for one in found.values())
+    ranked = sorted(found.items(), key=lambda item: (-item[1].chance, item[0]))
+    told = [(text, min(one.chance / total, one.share)) for text, one in ranked[: SHOWN + 1]]
+    return Read(*told[0], ranked[0][1].grammar, tuple(told[1:]))
+
+
+class _Found(NamedTuple):
+    """What speaks for a text: the sum of its weighted probabilities, its share of the texts of its own form, the
+    grammar that it fits, and that one's weight."""
+
+    chance: float
+    share: float
+    grammar: str
+    weight: float
+
+    def joined(self, other: _Found) -> _Found:
+        """Both readings speak for it."""
+        share, weight = max(self.share, other.share), max(self.weight, other.weight)
+        return _Found(self.chance + other.chance, share, self.grammar or other.grammar, weight)
 
 
 def _forms(reading: Sequence[Place], grammars: Sequence[Grammar], colour: str) -> Iterator[tuple[Form, float, str]]:

@@ -104,6 +104,17 @@ def test_a_reader_that_cannot_read_a_country_is_outvoted() -> None:
     assert told([seen("京RK755AJ", 0.99), seen("RK755AJ", 0.7)], "cn", "eu").text == "RK755AJ"
 
 
+def test_what_a_reader_without_provinces_reads_speaks_for_the_province_that_another_saw() -> None:
+    # Both fit a grammar: without the province it is a plate of Austria.
+    able = seen("皖A05279", 0.8)
+    assert told([seen("A05279", 0.99), able], "cn", "eu").text == "皖A05279"
+    assert told([seen("MA05279", 0.99), able], "cn", "eu").text == "皖A05279"
+    # A province that was hardly seen is none, nor is one before another text.
+    hardly = [{"皖": 0.1, "A": 0.05}, *seen("A05279", 0.8)]
+    assert told([seen("A05279", 0.99), hardly], "cn", "eu").text == "A05279"
+    assert told([seen("W88131X", 0.99), able], "cn", "eu").text == "W88131X"
+
+
 def test_an_empty_reading_has_no_text() -> None:
     assert settle([], GRAMMARS) is None
     assert settle([[]], GRAMMARS) is None
