@@ -48,7 +48,7 @@ $(TRAIN)/.installed: requirements/train.lock pyproject.toml
 	@touch $@
 
 # The servers that the other tests start are not installed there: their fixtures are left out.
-WORKSHOP_TESTS := tests/models/test_network.py tests/models/test_training.py tests/models/test_trainer.py tests/models/test_parts.py
+WORKSHOP_TESTS := tests/models/test_network.py tests/models/test_training.py tests/models/test_trainer.py tests/models/test_parts.py tests/models/test_crowd.py
 test-workshop: workshop
 	@$(TRAIN)/bin/python -m pytest --confcutdir=tests/models $(WORKSHOP_TESTS)
 

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models.workshop.conversion.reader import convert, halved
+from models.workshop.conversion.graph import halved
+from models.workshop.conversion.reader import convert
 
 KNOWN = tuple("ABCDEFG")
 HEIGHT = 8

@@ -20,7 +20,7 @@ from contract.manifest import (
 from models.workshop.evaluation.evaluate import Figure
 from models.workshop.quantization.record import Activation, Row, Study
 from models.workshop.quantization.settings import Settings
-from models.workshop.release.card import Prose, card, summary
+from models.workshop.release.card import Prose, card, quantization, summary
 from models.workshop.release.filing import ANSWERABLE, CHINA, EU, answers
 from models.workshop.release.release import (
     RefusedError,
@@ -261,7 +261,7 @@ def test_the_card_shows_what_was_tried_and_marks_what_ships() -> None:
         reasons={"x86-u8s8": "it fits"},
         activations=(silu,),
     )
-    text = card(manifest(), PROSE, made)
+    text = card(manifest(), PROSE, quantization(made))
     assert (
         "| **shipped** calibration percentile-99.99 | 0 | +0.0040 | +0.0000 | +0.0040 | +0.0000 | 0.62 | 1.30 |" in text
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from vedette.commands.models_look import Regions, detector, plate_reader
+from vedette.commands.models_look import Regions, counter, detector, is_counter, plate_reader
 from vedette.commands.models_options import ModelsError, Name, Sets
 from vedette.commands.options import Json, print_json, print_table
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edge.vision.plates.reader import PlateReader
     from models.workshop.evaluation.evaluate import Detect
     from models.workshop.evaluation.figures import Figure
+    from models.workshop.sets.data import Image
 
 _LEAST_SCORE: Final = 0.05
 
@@ -41,6 +42,9 @@ def evaluate(
         typer.Option(metavar="FILE|DIR", help="Clips in which nothing burns; alone, nothing else is measured."),
     ] = None,
     region: Regions = None,
+    degraded: Annotated[
+        bool, typer.Option("--degraded", help="Also on the same pictures turned, blurred, dark and JPEG-crushed.")
+    ] = False,
     no_clips: Annotated[bool, typer.Option("--no-clips", help="Leave out the data folder's quiet clips.")] = False,
     json: Json = False,
 ) -> None:
@@ -55,6 +59,11 @@ def evaluate(
         raise ModelsError("--clips and --no-clips are given both; leave one out")
     found: list[Figure] = []
     told = _Told([], [])
+    if is_counter(name):
+        if negatives or clips or region:
+            raise ModelsError(f"model '{name}' counts heads; --negatives, --clips and --region are for detectors")
+        _show(_heads(name, data, split or "test", target, degraded, told), told, json)
+        return
     find, manifest = detector(name, target, _LEAST_SCORE)
     reader = plate_reader(manifest, region)
     thresholds = dict(manifest.thresholds)
@@ -63,9 +72,11 @@ def evaluate(
             texts: list[Figure] = []
             boxed = True
             if reader is not None:
-                texts, boxed = _texts(name, data, split or "val", find, thresholds, reader, told)
+                texts, boxed = _texts(name, data, split or "val", find, thresholds, reader, degraded, told)
             if boxed:
-                found += _pictures(name, data, split or "val", find, thresholds, manifest.labels, negatives, told)
+                found += _pictures(
+                    name, data, split or "val", find, thresholds, manifest.labels, negatives, degraded, told
+                )
             found += texts
             # A picture that cannot be read is told by both looks.
             told.faults = list(dict.fromkeys(told.faults))
@@ -74,6 +85,11 @@ def evaluate(
     except (KeyError, OSError, ValueError) as error:
         text = str(error) if isinstance(error, LabelError) else str(error).strip("'\"")
         raise ModelsError(text) from error
+    _show(found, told, json)
+
+
+def _show(found: "Sequence[Figure]", told: _Told, json: bool) -> None:
+    """Print the figures, and on stderr what has to be said beside them; faults make it exit with 2."""
     for note in told.notes:
         typer.secho(f"vedette: {note}", err=True)
     if json:
@@ -90,6 +106,38 @@ def evaluate(
         raise typer.Exit(2)
 
 
+def _heads(name: str, data: Path | None, split: str, target: str | None, degraded: bool, told: _Told) -> "list[Figure]":
+    """Figures of the heads that are counted in a split."""
+    from edge.vision.picture import read_picture
+    from models.workshop.evaluation.counting import count, figures, folder_of, marked
+    from models.workshop.evaluation.degraded import WORDS, degrade
+    from models.workshop.progress import track
+    from models.workshop.sets.data import read_set
+    from models.workshop.sets.labels import LabelError
+
+    counts = counter(name, target)[0]
+
+    def heads(image: "Image") -> tuple[float, float]:
+        found = counts(image).count()
+        return found.heads, found.sd
+
+    try:
+        folder = folder_of(name, data)
+        about = f"{folder.resolve().name}/{split}"
+        pictures = marked(read_set(folder, split, anywhere=False), about)
+    except (KeyError, OSError, ValueError) as error:
+        raise ModelsError(str(error) if isinstance(error, LabelError) else str(error).strip("'\"")) from error
+    counted = count(track(pictures, f"{name} on {about}"), heads, told.faults, read_picture)
+    for way in WORDS if degraded else ():
+        shown = track(degrade(pictures, way), f"{name} on {about}, {way}")
+        counted += count(shown, heads, told.faults, read_picture, way)
+    # A picture that cannot be read is told in every way.
+    told.faults = list(dict.fromkeys(told.faults))
+    if not counted:
+        raise ModelsError(f"{about}: not one picture could be measured" + "".join(f"\n  {f}" for f in told.faults))
+    return figures(name, counted, about)
+
+
 def _pictures(
     name: str,
     data: Path | None,
@@ -98,15 +146,18 @@ def _pictures(
     thresholds: Mapping[str, float],
     labels: Sequence[str],
     negatives: list[str] | None,
+    degraded: bool,
     told: _Told,
 ) -> "Sequence[Figure]":
     from edge.vision.picture import read_picture
+    from models.workshop.evaluation.degraded import WORDS
     from models.workshop.evaluation.evaluate import examine
     from models.workshop.evaluation.negatives import quiet_set
     from models.workshop.progress import track
 
     quiet = [quiet_set(text) for text in negatives] if negatives else None
-    report = examine(name, data, split, find, thresholds, labels, quiet, read_picture, track)
+    ways = tuple(WORDS) if degraded else ()
+    report = examine(name, data, split, find, thresholds, labels, quiet, read_picture, track, ways)
     told.faults += report.faults
     told.notes += report.notes
     return report.figures
@@ -119,9 +170,11 @@ def _texts(
     find: "Detect",
     thresholds: Mapping[str, float],
     reader: "PlateReader",
+    degraded: bool,
     told: _Told,
 ) -> "tuple[list[Figure], bool]":
     """Figures of what is read in a split, and whether boxes are drawn in it: a cut out plate has none."""
+    from models.workshop.evaluation.degraded import WORDS, degrade
     from models.workshop.evaluation.evaluate import set_folder
     from models.workshop.evaluation.reading import ask, figures
     from models.workshop.progress import track
@@ -134,6 +187,9 @@ def _texts(
     (label, threshold), *_ = thresholds.items()
     tracked = track(known, f"{name}: reading {split}") if known else ()
     asked = ask(tracked, label, find, reader.text, threshold, told.faults)
+    for way in WORDS if degraded and known else ():
+        tracked = track(degrade(known, way), f"{name}: reading {split}, {way}")
+        asked += ask(tracked, label, find, reader.text, threshold, [])
     about = f"{folder.resolve().name}/{split}"
     return figures(name, asked, about), any(picture.boxed for picture in pictures) or not known
 

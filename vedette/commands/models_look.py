@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vedette.commands.models_draw import write
 from vedette.commands.models_options import ModelsError, Name
 from vedette.commands.options import Json, print_json
 
 if TYPE_CHECKING:
     from contract.detections import Detection
     from contract.manifest import Manifest
+    from edge.vision.density import Density
     from edge.vision.plates.reader import Plate, PlateReader
 
 Regions = Annotated[
@@ -32,26 +34,24 @@ def detect(
 ) -> None:
     """Run a model on pictures and clips; boxes in pixels of the picture, label, score, and what a plate says.
 
+    Of a model that counts: how many heads, the standard deviation, and with --json how many in each cell.
+
     A file that cannot be read is reported, with --json as an entry that has an error; the others are gone through. The
     exit code is then 2.
     """
     from edge.vision.engine import EngineError
 
-    find, manifest = detector(name)
-    reader = plate_reader(manifest, region)
+    see = _seer(name, region)
     results: list[dict[str, Any]] = []
     faults: list[str] = []
     drawn: set[str] = set()
     for file in files:
         try:
             for frame, image in _pictures(file, every):
-                found = find(image)
-                seen = _in_pixels(found, image)
-                if reader is not None:
-                    seen = [one | _as_read(reader.read(image, d.box)) for one, d in zip(seen, found, strict=True)]
-                results.append({"file": str(file), "frame": frame, "detections": seen})
+                seen = see(image)
+                results.append({"file": str(file), "frame": frame, **seen})
                 if draw is not None:
-                    _draw(draw / _free(f"{file.stem}{'' if frame is None else f'-{frame}'}", drawn), image, seen)
+                    write(draw / _free(f"{file.stem}{'' if frame is None else f'-{frame}'}", drawn), image, seen)
         except (EngineError, _UnreadableError) as error:
             faults.append(str(error) if str(file) in str(error) else f"{file}: {error}")
             results.append({"file": str(file), "frame": None, "detections": [], "error": faults[-1]})
@@ -67,6 +67,61 @@ def detect(
         raise typer.Exit(2)
 
 
+def _seer(name: str, region: Sequence[str] | None) -> "Callable[[Any], dict[str, Any]]":
+    """From a picture (HxWx3 BGR) to what is told of it."""
+    manifest, _ = _release(name)
+    reader = plate_reader(manifest, region)
+    if is_counter(name):
+        count, _ = counter(name)
+
+        def counted(image: Any) -> dict[str, Any]:
+            density = count(image)
+            whole = density.count()
+            cells = [[round(float(heads), 3) for heads in row] for row in density.mean]
+            frame = [round(side, 4) for side in density.frame]
+            return {"detections": [], "count": round(whole.heads, 1), "sd": round(whole.sd, 1)} | {
+                "density": {"cells": cells, "frame": frame}
+            }
+
+        return counted
+    find, _ = detector(name)
+
+    def found(image: Any) -> dict[str, Any]:
+        boxes = find(image)
+        seen = _in_pixels(boxes, image)
+        if reader is not None:
+            seen = [one | _as_read(reader.read(image, d.box)) for one, d in zip(seen, boxes, strict=True)]
+        return {"detections": seen}
+
+    return found
+
+
+def _release(name: str) -> tuple["Manifest", Path]:
+    """A release of the zoo, and its folder."""
+    from models import zoo
+
+    try:
+        return zoo.load(name)
+    except KeyError as error:
+        raise ModelsError(error.args[0]) from None
+
+
+def is_counter(name: str) -> bool:
+    """Whether a model of the zoo counts instead of finding one by one."""
+    return _release(name)[0].task == "count"
+
+
+def counter(name: str, target: str | None = None) -> tuple["Callable[[Any], Density]", "Manifest"]:
+    """A function from a picture (HxWx3 BGR) to its heads, and what the release says of itself."""
+    from edge.vision.count_engine import CountEngine
+    from edge.vision.engine import load_engine
+
+    manifest, folder = _release(name)
+    engine = load_engine(manifest, folder, threads=1, target=target)
+    assert isinstance(engine, CountEngine)
+    return engine.count, manifest
+
+
 def detector(
     name: str, target: str | None = None, least: float | None = None
 ) -> tuple["Callable[[Any], list[Detection]]", "Manifest"]:
@@ -75,12 +130,8 @@ def detector(
     ``least`` lets scores down to it through instead of the thresholds.
     """
     from edge.vision.engine import load_engine
-    from models import zoo
 
-    try:
-        manifest, folder = zoo.load(name)
-    except KeyError as error:
-        raise ModelsError(error.args[0]) from None
+    manifest, folder = _release(name)
     engine = load_engine(manifest, folder, threads=1, target=target)
     slack = 1.0 if least is None else least / max(manifest.thresholds.values())
     return (lambda image: engine.detect(image, slack=slack)), manifest
@@ -93,10 +144,9 @@ def plate_reader(manifest: "Manifest", regions: Sequence[str] | None) -> "PlateR
             raise ModelsError(f"--region: model '{manifest.name}' reads nothing")
         return None
     from edge.vision.plates.reader import PlateReader
-    from models import zoo
 
     try:
-        return PlateReader(manifest.readers, zoo.load(manifest.name)[1], regions or ())
+        return PlateReader(manifest.readers, _release(manifest.name)[1], regions or ())
     except ValueError as error:
         raise ModelsError(f"--region: {error}") from error
 
@@ -134,6 +184,9 @@ def _pictures(file: Path, every: float) -> Iterator[tuple[int | None, Any]]:
 
 def _tell(result: dict[str, Any]) -> None:
     where = result["file"] if result["frame"] is None else f"{result['file']} frame {result['frame']}"
+    if "count" in result:
+        typer.echo(f"{where}: {result['count']:.0f} heads, standard deviation {result['sd']:.0f}")
+        return
     typer.echo(f"{where}: {len(result['detections'])} found")
     for one in result["detections"]:
         box = " ".join(f"{value:.0f}" for value in one["box"])
@@ -180,26 +233,3 @@ def _as_read(plate: "Plate") -> dict[str, Any]:
         "colour": plate.colour,
         "alternatives": [{"text": text, "confidence": round(c, 4)} for text, c in read.alternatives] if read else [],
     }
-
-
-def _draw(path: Path, image: Any, found: list[dict[str, Any]]) -> None:
-    """Write the picture, at its own size, with what was found in it. Characters that the font has not become a star."""
-    import cv2
-
-    shown = image.copy()
-    line = max(2, round(min(image.shape[:2]) / 500))
-    for one in found:
-        x1, y1, x2, y2 = (int(value) for value in one["box"])
-        cv2.rectangle(shown, (x1, y1), (x2, y2), (0, 80, 255), line)
-        told = "".join(c if c.isascii() else "*" for c in one.get("text", "")) or one["label"]
-        text, size = f"{told} {one['score']:.2f}", line / 4
-        cv2.putText(
-            shown, text, (x1, max(12, y1 - 4)), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 80, 255), line - 1, cv2.LINE_AA
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written = cv2.imwrite(str(path), shown)
-    except (OSError, cv2.error) as error:
-        raise ModelsError(f"--draw {path.parent}: cannot be written to ({error})") from error
-    if not written:
-        raise ModelsError(f"--draw {path.parent}: {path.name} cannot be written")

@@ -49,16 +49,21 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="Of the CPU; with 1 a training is the same bit for bit.")] = None,
+    package: Annotated[
+        Path | None, typer.Option(help="Folder of the package that crowd starts from; the installed one when left out.")
+    ] = None,
 ) -> None:
     """Train a network; needs the 'train' extra. Goes on where it stopped, and tells what it reaches on val."""
     from models.workshop import trainer
+    from models.workshop.crowd import recipe as crowd
+    from models.workshop.crowd.trainer import train_counter
     from models.workshop.provenance import read_record
     from models.workshop.sets.data import data_folder
     from models.workshop.training.machine import Machine
 
     def make() -> object:
         what = (data_folder(data), work, say, part_of, seed, Machine(device, threads), _command())
-        return trainer.train_network(name, *what)
+        return train_counter(*what, package) if name == crowd.NAME else trainer.train_network(name, *what)
 
     typer.echo(str(step(make)))
     record = read_record(trainer.own_folder(work, part_of) / f"{name}.train.json")
@@ -77,8 +82,10 @@ def export(
         bool, typer.Option("--heads", help="With --fixed: scores and boxes, without the suppression of doubles.")
     ] = False,
 ) -> None:
-    """Write a trained detector as ONNX, pixels in, detections out; needs the 'train' extra."""
+    """Write a trained model as ONNX, pixels in, detections or heads out; needs the 'train' extra."""
     from models.workshop import steps
+    from models.workshop.crowd import recipe as crowd
+    from models.workshop.crowd.ship import export_counter
     from vedette.commands.models_ship import one_shape
 
     if fixed is not None:
@@ -88,6 +95,9 @@ def export(
         raise ModelsError("--heads needs --fixed WIDTHxHEIGHT: a compiler that wants heads wants one shape")
     if work is None:
         raise ModelsError("export needs --work, the work folder with the trained checkpoint")
+    if name == crowd.NAME:
+        typer.echo(str(step(lambda: export_counter(work, to, _command()))))
+        return
     typer.echo(str(step(lambda: steps.export_detector(name, work, to, _command()))))
 
 

@@ -25,14 +25,22 @@ def quantize(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Times that a study runs each file, to compare times.")] = 20,
 ) -> None:
-    """Quantize an exported detector to INT8, one artefact a target; needs the 'train' extra.
+    """Quantize an exported model to INT8, one artefact a target; needs the 'train' extra.
 
-    Without --study the settings are those of 'quantization.json' in the release's folder, else the stated ones.
+    Without --study the settings are those of 'quantization.json' in the release's folder, else the stated ones. The
+    counter's are always sought: that takes minutes.
     """
+    from models.workshop.crowd import recipe as crowd
+    from models.workshop.crowd import ship as counter
     from models.workshop.release import ship
     from models.workshop.sets.data import data_folder
 
-    made = step(lambda: ship.quantize_detector(name, data_folder(data), work, to, say, study, pictures, rounds))
+    def make() -> dict[str, Path]:
+        if name == crowd.NAME:
+            return counter.quantize(data_folder(data), work, to, say)
+        return ship.quantize_detector(name, data_folder(data), work, to, say, study, pictures, rounds)
+
+    made = step(make)
     for target, path in made.items():
         typer.echo(f"{target:14} {path}")
 
@@ -54,6 +62,8 @@ def card(
 
     from edge.vision.plates.reader import PlateReader
     from models.workshop.conversion import plates
+    from models.workshop.crowd import recipe as crowd
+    from models.workshop.crowd.ship import release_counter
     from models.workshop.release import ship
     from models.workshop.sets.data import data_folder
     from vedette.drawn.golden import golden_pictures
@@ -67,6 +77,9 @@ def card(
 
     def make() -> object:
         today = datetime.now(UTC).date().isoformat()
+        if name == crowd.NAME:
+            where = (data_folder(data), work, to)
+            return release_counter(version, *where, golden_pictures(name), today, answerable, force)
         return ship.release_detector(
             name,
             version,

@@ -6,11 +6,13 @@ import cv2
 import numpy as np
 
 from models.workshop.sets.data import Image
+from vedette.drawn.crowd import square
 from vedette.drawn.plate import draw_plate
 from vedette.drawn.portraits import Place, portrait
 from vedette.drawn.scene import Kind, Scene
 
 SIZE = (416, 234)  # pixels; small enough to travel with every release
+LARGE = (640, 480)  # a crowd's heads would be gone in less
 # Name of the sample, kind and seed of the scene, where, and when (seconds).
 SAMPLES: dict[str, tuple[tuple[str, Kind, int, str, float], ...]] = {
     "fire": (
@@ -30,12 +32,14 @@ SAMPLES: dict[str, tuple[tuple[str, Kind, int, str, float], ...]] = {
     ),
 }
 PLATES: tuple[tuple[str, int, str, str], ...] = (
-    ("cn-blue", 31, "川A8D2T6", "cn-blue"),
-    ("cn-yellow", 32, "川B8K769", "cn-yellow"),
-    ("eu", 33, "LM298AB", "eu"),
+    ("cn-blue", 55, "川A8D2T6", "cn-blue"),
+    ("cn-yellow", 44, "川B8K769", "cn-yellow"),
+    ("eu", 41, "LM298AB", "eu"),
     ("none", 34, "", ""),
 )
 """Name of the sample, seed of the street, what the plate says, and its kind."""
+CROWDS: tuple[tuple[str, int, int], ...] = (("full", 41, 120), ("few", 42, 25), ("none", 28, 0))
+"""Name of the sample, seed of the street, and people on it."""
 FACES: tuple[tuple[str, int, str, tuple[Place, ...]], ...] = (
     ("two", 24, "room", ((0.28, 0.62, 0.36), (0.70, 0.53, 0.46))),
     ("one", 25, "street", ((0.36, 0.55, 0.44),)),
@@ -81,8 +85,11 @@ def golden_pictures(name: str) -> list[tuple[str, Image]]:
         return [(sample, portrait(seed, places, *SIZE, where=where)[0]) for sample, seed, where, places in FACES]
     if name == "plate":
         return [(sample, rear(seed, text, style)) for sample, seed, text, style in PLATES]
+    if name == "crowd":
+        return [(sample, square(seed, people, *LARGE)) for sample, seed, people in CROWDS]
     if name not in SAMPLES:
-        raise KeyError(f"no golden pictures for detector '{name}'; known: {', '.join([*SAMPLES, 'plate', 'face'])}")
+        known = ", ".join([*SAMPLES, "plate", "crowd", "face"])
+        raise KeyError(f"no golden pictures for detector '{name}'; known: {known}")
     return [
         (sample, Scene(kind, seed, *SIZE, place=place).frame(t).image) for sample, kind, seed, place, t in SAMPLES[name]
     ]

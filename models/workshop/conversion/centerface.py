@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from contract.manifest import Suppression
-from models.workshop.conversion.graph import HEAD_BOXES, HEAD_SCORES, OPSET, PIXELS, surround
+from models.workshop.conversion.graph import HEAD_BOXES, HEAD_SCORES, OPSET, PIXELS, halved, surround
 from models.workshop.conversion.package import Packaged
 
 NETWORK = Packaged(
@@ -41,7 +41,7 @@ def convert(raw: bytes, path: Path) -> Path:
     surround(model, scale=1.0, rule=RULE)
     onnx.checker.check_model(model, full_check=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, str(path))
+    onnx.save(halved(model), str(path))
     return path
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx
 import torch
 
-from models.workshop.conversion.graph import HEAD_BOXES, HEAD_SCORES, OPSET, PIXELS, surround
+from models.workshop.conversion.graph import HEAD_BOXES, HEAD_SCORES, OPSET, PIXELS, halved, surround
 from models.workshop.training.checkpoint import read
 from models.workshop.training.network import Detector, decode, fold, from_state
 from models.workshop.training.plan import LARGE_MAPS
@@ -32,7 +32,9 @@ class _Core(torch.nn.Module):
 def load_net(checkpoint: Path, classes: int) -> Detector:
     """The averaged weights of a checkpoint, batch norms melted in, ready to run."""
     saved = read(checkpoint)
-    return fold(from_state(saved["average"], classes, saved.get("relu", LARGE_MAPS)).eval())
+    net = from_state(saved["average"], classes, saved.get("relu", LARGE_MAPS))
+    net.eval()
+    return fold(net)
 
 
 def export(checkpoint: Path, labels: tuple[str, ...], size: tuple[int, int], path: Path) -> Path:
@@ -53,5 +55,5 @@ def export(checkpoint: Path, labels: tuple[str, ...], size: tuple[int, int], pat
     model = onnx.load(str(path))
     surround(model)
     onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, str(path))
+    onnx.save(halved(model), str(path))
     return path

@@ -17,8 +17,9 @@ import onnx
 
 from contract.manifest import Reader
 from contract.plates import CHARACTERS
+from models.workshop.conversion.graph import halved
 from models.workshop.conversion.package import Packaged
-from models.workshop.conversion.reader import convert, folded, halved
+from models.workshop.conversion.reader import convert, folded
 from models.workshop.release.golden import sha256
 from models.workshop.session import open_session
 from models.workshop.sets.data import Image, read_set

@@ -78,27 +78,6 @@ def folded(raw: bytes) -> onnx.ModelProto:
     return onnx.version_converter.convert_version(model, OPSET)
 
 
-def halved(model: onnx.ModelProto, least: int = 256) -> onnx.ModelProto:
-    """The model with its larger constants kept as 16-bit floats, which the runtime widens once, when it loads them.
-
-    Half of the bytes for a rounding of 0.05 %; what is computed, and how fast, stays as it was.
-    """
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
-    casts = []
-    for tensor in made.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype == np.float32 and values.size >= least and np.abs(values).max() < np.finfo(np.float16).max:
-            name = tensor.name
-            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
-            casts.append(helper.make_node("Cast", [f"{name}_half"], [name], name=f"{name}_widen", to=TensorProto.FLOAT))
-    nodes = [*casts, *made.graph.node]
-    del made.graph.node[:]
-    made.graph.node.extend(nodes)
-    onnx.checker.check_model(made)
-    return made
-
-
 def _before(makers: dict[str, onnx.NodeProto], name: str, kind: str) -> onnx.NodeProto:
     """The node of a kind that makes a tensor, through what only renames or reshapes it."""
     node = makers.get(name)

@@ -21,6 +21,7 @@ import numpy as np
 
 from contract.detections import Box, Detection
 from models.workshop.evaluation import slices
+from models.workshop.evaluation.degraded import WORDS, degrade
 from models.workshop.evaluation.figures import Figure, figures, of_size, stem, trust
 from models.workshop.evaluation.matching import IOUS, SPAN, Tally, as_array, ious, join, match
 from models.workshop.evaluation.negatives import Look, Quiet, fired, is_negative, other_sets
@@ -98,6 +99,7 @@ def examine(
     negatives: Sequence[Quiet] | None = None,
     read: Read | None = None,
     track: Track = lambda pictures, title: pictures,
+    ways: Sequence[str] = (),
 ) -> Report:
     """Measure detector `name` on a split of its set in the data folder, or of any folder in the label format.
 
@@ -112,6 +114,7 @@ def examine(
         negatives: other sets without a truth; those of `other_sets` when left out.
         read: reads a picture; `Picture.read` when left out.
         track: shows how far it has come.
+        ways: in which the pictures are degraded and measured once more each (see `degraded`).
 
     Raises:
         KeyError: no such detector.
@@ -135,6 +138,9 @@ def examine(
         raise ValueError(f"{title}: not one picture could be measured" + "".join(f"\n  {f}" for f in faults[:20]))
     about = f"{folder.resolve().name}/{split}" + (f" ({len(faults)} pictures unread)" if faults else "")
     result = [*whole(name, known, seen, given, about, split), *by_slice(name, known, seen, given, about)]
+    for way in ways:
+        spoilt = look(track(degrade(useful, way), f"{title}, {way}"), detect, read, [])
+        result += figures(name, count(spoilt, known), given, f"{about}, {WORDS[way]}", f"look={way}")
     looks = {
         f"{folder.resolve().name}/{split}": [Look(s.picture, s.found) for s in seen if is_negative(s.picture, known)]
     }
@@ -211,7 +217,7 @@ def look(pictures: Iterable[Picture], detect: Detect, read: Read | None, faults:
     seen = []
     for picture in pictures:
         try:
-            image = picture.read() if read is None else read(picture.path)
+            image = picture.read() if read is None else picture.read(read)
             check_shape(picture, image)
             seen.append(Seen(picture, tuple(detect(image)), slices.brightness(image)))
         except (OSError, RuntimeError, ValueError) as error:

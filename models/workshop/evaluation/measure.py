@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 
 from contract.detections import Detection, iou
-from models.workshop.evaluation.evaluate import SETS, Detect, Figure, evaluate
+from models.workshop.evaluation.degraded import WORDS, degrade
+from models.workshop.evaluation.evaluate import SETS, Detect, Figure, evaluate, examine
 from models.workshop.evaluation.reading import Reads, ask, figures
 from models.workshop.sets.data import Image, read_set
 
@@ -67,19 +68,23 @@ def measure(
 def measure_reading(
     name: str, data: Path, detect: Detect, thresholds: Mapping[str, float], reads: Reads
 ) -> list[Figure]:
-    """How plates are found and read, source by source: pictures with known texts, and plates that were cut out."""
+    """How plates are found and read, source by source and on degraded pictures: pictures with known texts, and plates
+    that were cut out."""
     (label, threshold), *_ = thresholds.items()
     result: list[Figure] = []
     for split in ("read", "crop"):
         pictures = read_set(data / SETS[name], split)
-        if any(picture.boxed for picture in pictures):
-            found = evaluate(name, data, split, detect, thresholds)
-            result += [replace(f, conditions=f"{f.conditions}; {SHIPPED}") for f in found]
         faults: list[str] = []
+        if any(picture.boxed for picture in pictures):
+            report = examine(name, data, split, detect, thresholds, ways=tuple(WORDS))
+            faults += report.faults
+            result += [replace(f, conditions=f"{f.conditions}; {SHIPPED}") for f in report.figures]
         asked = ask(pictures, label, detect, reads, threshold, faults)
+        for way in WORDS:
+            asked += ask(degrade(pictures, way), label, detect, reads, threshold, faults)
         if faults:
             raise ValueError(f"{len(faults)} pictures could not be read: {faults[0]}")
-        result += figures(name, asked, f"{SETS[name]}/{split}")
+        result += [replace(f, table=()) for f in figures(name, asked, f"{SETS[name]}/{split}")]
     return result
 
 
@@ -138,13 +143,15 @@ def quiet(data: Path, detect: Detect, thresholds: Mapping[str, float], every: in
             yield Figure(f"fire.false_{label}", share, "", about, f"clip={name}")
 
 
-def speed(name: str, detect: Detect, target: str, runs: int = 60) -> Figure:
-    """Median time of a 640x360 picture, letterbox and suppression included."""
-    image = np.random.default_rng(1).integers(0, 255, (360, 640, 3)).astype(np.uint8)
+def speed(
+    name: str, look: Callable[[Image], object], target: str, size: tuple[int, int] = (640, 360), runs: int = 60
+) -> Figure:
+    """Median time of a picture of `size` (width, height), letterbox and what follows the network included."""
+    image = np.random.default_rng(1).integers(0, 255, (size[1], size[0], 3)).astype(np.uint8)
     times = []
     for _ in range(runs):
         began = time.perf_counter()
-        detect(image)
+        look(image)
         times.append(time.perf_counter() - began)
     return Figure(f"{name}.ms", 1000 * statistics.median(times), "ms", f"{target}, one thread, {cpu()}, shared")
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from contract.detections import Box, Detection, iou
 from contract.plates import PROVINCES
+from models.workshop.evaluation.degraded import WORDS, Degraded
 from models.workshop.evaluation.figures import Figure
 from models.workshop.sets.data import Image, Picture
 
@@ -37,6 +38,8 @@ class Asked:
     read: str
     ms: float
     found: str | None
+    way: str = ""
+    """How the picture was degraded (see `degraded`), empty where it was not."""
 
 
 def ask(
@@ -80,14 +83,19 @@ def _ask(
         if picture.boxed:
             best = max(sure, key=lambda d: iou(d.box, box), default=None)
             found = reads(image, best.box) if best is not None and iou(best.box, box) >= OVERLAP else ""
-        yield Asked(picture.source, picture.path.name, text, read, took, found)
+        way = picture.way if isinstance(picture, Degraded) else ""
+        yield Asked(picture.source, picture.path.name, text, read, took, found, way)
 
 
 def figures(name: str, asked: Sequence[Asked], about: str) -> list[Figure]:
-    """`whole_read`, `whole_read_e2e`, `char_acc` and the time of a plate: of all, and by source."""
-    result = _figures(name, asked, about, "")
-    for source in sorted({one.source for one in asked}):
-        result += _figures(name, [one for one in asked if one.source == source], about, f"source={source}")
+    """`whole_read`, `whole_read_e2e`, `char_acc` and the time of a plate: of all, by source, and by the way in which
+    pictures were degraded."""
+    plain = [one for one in asked if not one.way]
+    result = _figures(name, plain, about, "")
+    for source in sorted({one.source for one in plain}):
+        result += _figures(name, [one for one in plain if one.source == source], about, f"source={source}")
+    for way, words in WORDS.items():
+        result += _figures(name, [one for one in asked if one.way == way], f"{about}, {words}", f"look={way}")
     return result
 
 

@@ -18,7 +18,7 @@ from models.workshop.evaluation.matching import f1
 from models.workshop.quantization.ranges import Feed
 from models.workshop.runner import Runner
 from models.workshop.session import open_session
-from models.workshop.sets.data import Image, Picture
+from models.workshop.sets.data import Image, Picture, read_pixels
 
 ROUNDS = 20
 """Times that each of two files runs in turn, to compare their time."""
@@ -30,9 +30,9 @@ class Held(Picture):
 
     image: Image | None = field(default=None, compare=False, repr=False)
 
-    def read(self) -> Image:
+    def read(self, decode: Callable[[Path], Image] = read_pixels) -> Image:
         """The pixels, HxWx3 BGR."""
-        return super().read() if self.image is None else self.image
+        return super().read(decode) if self.image is None else self.image
 
 
 def hold(picture: Picture) -> Held:

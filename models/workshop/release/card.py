@@ -34,6 +34,11 @@ FIRST: tuple[tuple[str, str], ...] = (
     (r"(.+\.)?ap50", r"source=.*cctv.*"),
     (r"(.+\.)?like_rate", ""),
     (r"negatives\.fired(_upper)?", r".*"),
+    (r"mae|mse|within_90", ""),
+    (r"mae", r"source=.*"),
+    (r"whole_read(_e2e)?|char_acc", ""),
+    (r"ap50|whole_read(_e2e)?", r"source=.*"),
+    (r"mae|ap50|whole_read_e2e", r"look=.*"),
     (r".*alarms?.*", ""),
     (r"exposure", ""),
     (r"covered_heads|boxes_on_labelled_heads|int8_agreement", ""),
@@ -53,27 +58,38 @@ class Prose:
     oversight: str = OVERSIGHT
 
 
-def write_card(folder: Path, manifest: Manifest, prose: Prose) -> Path:
-    """Write `card.md` beside the manifest, with the table of `quantization.json` where there is one. Returns its path.
+def write_card(folder: Path, manifest: Manifest, prose: Prose, tried: Sequence[str] | None = None) -> Path:
+    """Write `card.md` beside the manifest. Returns its path.
 
-    Raises `record.RecordError` for a `quantization.json` that cannot be read.
+    `tried` says what quantization tried; when left out, the table of `quantization.json` where there is one. Raises
+    `record.RecordError` for a `quantization.json` that cannot be read.
     """
     path = folder / "card.md"
-    path.write_text(card(manifest, prose, read_study(folder)), encoding="utf-8")
+    if tried is None:
+        study = read_study(folder)
+        tried = () if study is None else quantization(study)
+    path.write_text(card(manifest, prose, tried), encoding="utf-8")
     return path
 
 
-def card(manifest: Manifest, prose: Prose, study: Study | None = None) -> str:
-    """The card as Markdown."""
+def card(manifest: Manifest, prose: Prose, tried: Sequence[str] = ()) -> str:
+    """The card as Markdown; `tried` says what quantization tried."""
     spec = manifest.input
     size = f"{spec.width}x{spec.height}"
     free = f"any sides that are multiples of {spec.stride}, at most the area of {size}"
     shape = free if spec.shape == "fit" else size
     thresholds = ", ".join(f"{label} {value:g}" for label, value in manifest.thresholds.items())
+    said = f"Labels: {', '.join(manifest.labels)}. Thresholds: {thresholds}"
+    if manifest.counting is not None:
+        law = manifest.counting
+        said = (
+            f"Counts in cells of {law.cell}x{law.cell} pixels. The standard deviation of a sum over cells is the root "
+            f"of {law.spread:g} times its variance plus the square of {law.relative:g} times its mean"
+        )
     parts = [
         f"# {manifest.name} {manifest.version}",
         prose.purpose,
-        f"Labels: {', '.join(manifest.labels)}. Input: {shape} pixels, RGB, uint8. Thresholds: {thresholds}.",
+        f"{said}. Input: {shape} pixels, RGB, uint8.",
         "## In short",
         summary(manifest),
         *warnings(manifest.metrics),
@@ -92,7 +108,7 @@ def card(manifest: Manifest, prose: Prose, study: Study | None = None) -> str:
         "## Training",
         prose.training,
         table(("data", "licence", "pictures"), [(d.name, d.licence, str(d.images)) for d in manifest.datasets]),
-        *(["## Quantization", *quantization(study)] if study is not None else []),
+        *(["## Quantization", *tried] if tried else []),
         "## Measured",
         *measured(manifest),
         "## Limits",

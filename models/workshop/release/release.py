@@ -12,6 +12,7 @@ from pathlib import Path
 
 from contract.manifest import (
     Artefact,
+    Counting,
     DataSet,
     Golden,
     Input,
@@ -30,6 +31,7 @@ from models.workshop.release.golden import sha256
 PRECISION = {"x86-u8s8": "int8", "arm64-s8s8": "int8", "onnx-fp32": "fp32"}
 RUNTIME = {"onnxruntime": ">=1.20"}
 OUTPUT = Output()
+TOLERANCE = Tolerance(score=0.15, iou=0.7)
 REFERENCE = "onnx-fp32"
 MODEL_BYTES, ZOO_BYTES = 12_000_000, 40_000_000
 """Most bytes of a release with all its files, and of all releases of the zoo. Readers are models of their own: each may
@@ -186,24 +188,29 @@ def publish(
     answerable: str = "",
     output: Output = OUTPUT,
     readers: Sequence[Reader] = (),
+    tolerance: Tolerance = TOLERANCE,
+    counting: Counting | None = None,
 ) -> Manifest:
     """Write `manifest.json` of a release into its folder and return it, read back.
 
     `spec` is the input, `output` the output, `files` the artefact's file by target, `created` an ISO 8601 date,
-    `answerable` a person or an organisation. Raises `contract.manifest.ManifestError` when what was given does not make
-    a usable manifest, `RefusedError` when it is too large.
+    `answerable` a person or an organisation, `counting` that of a release that counts. Raises
+    `contract.manifest.ManifestError` when what was given does not make a usable manifest, `RefusedError` when it is too
+    large.
     """
     manifest = Manifest(
         name=name,
         version=version,
+        task="detect" if counting is None else "count",
         labels=labels,
         input=spec,
         output=output,
         thresholds=dict(thresholds),
         artefacts={target: artefact(folder, target, file) for target, file in files.items()},
+        counting=counting,
         readers=tuple(readers),
         golden=tuple(golden),
-        golden_tolerance=Tolerance(score=0.15, iou=0.7),
+        golden_tolerance=tolerance,
         metrics=metrics(figures),
         datasets=origin.datasets,
         licence=origin.licence,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,13 +21,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.workshop.sets.labels import Row, read_rows
+from models.workshop.sets.labels import Point, Row, read_rows
 
 Image = NDArray[np.uint8]
 LIKE = "-like"
 """Ends the class of what looks like another and is not: statues and mannequins are `person-like`."""
 UNSURE = "?"
 """Ends the class of a box that nobody is sure of: neither taught nor measured."""
+
+
+def read_pixels(path: Path) -> Image:
+    """The pixels of a file, HxWx3 BGR. Raises `ValueError` naming it when it cannot be decoded."""
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ValueError(f"{path}: cannot be decoded: {error.err}") from error
+    if image is None:
+        raise ValueError(f"{path}: not a picture that can be decoded")
+    return np.asarray(image, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -42,9 +53,9 @@ class Truth:
 class Picture:
     """A labelled picture. `unlabelled` names classes that may be in view without a box (smoke, in parts of `fire`).
 
-    `boxed` is false where nobody drew boxes at all, `heads` true where heads are marked by points; `place` is `indoor`,
-    `outdoor` or empty; `flat` counts labelled boxes without an area, which are no truths; `texts` are what the truths
-    say, one each, or what the whole picture says where nobody drew boxes.
+    `boxed` is false where nobody drew boxes at all; `heads` are points on the heads, in its pixels, None where nobody
+    marked them; `place` is `indoor`, `outdoor` or empty; `flat` counts labelled boxes without an area, which are no
+    truths; `texts` are what the truths say, one each, or what the whole picture says where nobody drew boxes.
     """
 
     path: Path
@@ -55,20 +66,14 @@ class Picture:
     truths: tuple[Truth, ...]
     unlabelled: frozenset[str] = field(default_factory=frozenset)
     boxed: bool = True
-    heads: bool = False
+    heads: tuple[Point, ...] | None = None
     place: str = ""
     flat: int = 0
     texts: tuple[str, ...] = ()
 
-    def read(self) -> Image:
-        """The pixels, HxWx3 BGR. Raises `ValueError` naming the file when it cannot be decoded."""
-        try:
-            image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
-        except cv2.error as error:
-            raise ValueError(f"{self.path}: cannot be decoded: {error.err}") from error
-        if image is None:
-            raise ValueError(f"{self.path}: not a picture that can be decoded")
-        return np.asarray(image, np.uint8)
+    def read(self, decode: Callable[[Path], Image] = read_pixels) -> Image:
+        """The pixels, HxWx3 BGR. Raises what `decode` raises."""
+        return decode(self.path)
 
 
 def data_folder(given: Path | None = None) -> Path:

@@ -2,8 +2,8 @@
 
 One JSON object a line: `image`, `split`, `width`, `height`, `source` and `boxes` ([class, x1, y1, x2, y2] in pixels).
 Besides, where known: `<class>_labelled` (false: may be in view without a box), `place` (`indoor` or `outdoor`) and
-`heads`. A set without `boxes` at all has no boxes labelled; an empty list says that there is nothing in the picture.
-All faults of a file are gathered, so that it is mended once and not line by line.
+`heads` ([x, y] in pixels of every head in view). A set without `boxes` at all has no boxes labelled; an empty list says
+that there is nothing in the picture. All faults of a file are gathered, so that it is mended once and not line by line.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ PLACES: Final = ("indoor", "outdoor")
 _ENDS: Final = "_labelled"
 
 Box = tuple[str, float, float, float, float]
+Point = tuple[float, float]
 
 
 class LabelError(ValueError):
@@ -39,7 +40,8 @@ class LabelError(ValueError):
 @dataclass(frozen=True)
 class Row:
     """A line of a label file that has passed. `flat` counts boxes without an area, which are not among `boxes`; `texts`
-    has one text for each of `boxes`, or one for the whole picture where nobody drew boxes, or none at all."""
+    has one text for each of `boxes`, or one for the whole picture where nobody drew boxes, or none at all; `heads` is
+    None where nobody marked them."""
 
     line: int
     image: str
@@ -49,7 +51,7 @@ class Row:
     source: str
     boxes: tuple[Box, ...]
     boxed: bool
-    heads: bool
+    heads: tuple[Point, ...] | None
     labelled: Mapping[str, bool]
     place: str
     flat: int
@@ -114,6 +116,9 @@ def read_row(found: object, line: int, anywhere: bool) -> tuple[Row | None, list
     boxes = found.get("boxes", [])
     if not isinstance(boxes, list):
         faults.append(f"boxes {_short(boxes)} is not a list")
+    heads = found.get("heads")
+    if heads is not None and not isinstance(heads, list):
+        faults.append(f"heads {_short(heads)} is not a list of points")
     texts, wanted = found.get("texts") or [], len(boxes) if "boxes" in found else 1
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         faults.append(f"texts {_short(texts)} is not a list of texts")
@@ -123,6 +128,7 @@ def read_row(found: object, line: int, anywhere: bool) -> tuple[Row | None, list
         return None, faults
     width, height = int(found["width"]), int(found["height"])
     faults = [f"box {_short(b)}: {fault}" for b in boxes if (fault := box_fault(b, width, height))]
+    faults += [f"head {_short(h)}: {fault}" for h in heads or () if (fault := head_fault(h, width, height))]
     if faults:
         return None, faults
     kept = tuple((str(b[0]), float(b[1]), float(b[2]), float(b[3]), float(b[4])) for b in boxes)
@@ -138,7 +144,7 @@ def read_row(found: object, line: int, anywhere: bool) -> tuple[Row | None, list
         source=found["source"],
         boxes=solid,
         boxed="boxes" in found,
-        heads=bool(found.get("heads")),
+        heads=None if heads is None else tuple((float(x), float(y)) for x, y in heads),
         labelled={key: bool(value) for key, value in labelled.items()},
         place=found.get("place", ""),
         flat=len(kept) - len(solid),
@@ -167,6 +173,16 @@ def box_fault(box: object, width: int, height: int) -> str:
     if x2 < x1 or y2 < y1:
         return "x2 < x1 or y2 < y1; the corners are the upper left and the lower right one"
     if min(x1, y1) < -EDGE or x2 > width + EDGE or y2 > height + EDGE:
+        return f"outside the picture of {width}x{height} pixels"
+    return ""
+
+
+def head_fault(head: object, width: int, height: int) -> str:
+    """What is wrong with the point on a head in a picture of `width` x `height` pixels; empty where nothing is."""
+    if not isinstance(head, list) or len(head) != 2 or not all(_number(side) for side in head):
+        return "needed is [x, y], finite numbers"
+    x, y = head
+    if not (-EDGE <= x <= width + EDGE and -EDGE <= y <= height + EDGE):
         return f"outside the picture of {width}x{height} pixels"
     return ""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from models.workshop.training.augment import Sample, evening, mosaic, place, wea
 from models.workshop.training.loss import Batch
 from models.workshop.training.plan import SCALES
 
+Made = TypeVar("Made")
 LONGEST = 640  # pixels; larger pictures are kept at this longest side
 AHEAD = 6  # batches made ahead by each thread
 PLAIN = 0.1  # share of mosaics at the end of a training
@@ -124,13 +126,18 @@ class Feed:
         return images, Batch(boxes, classes, silent)
 
     def batches(self, first: int = 0) -> Generator[tuple[torch.Tensor, Batch]]:
-        """The batches from number `first` on, made ahead by threads, which end when the iterator is closed."""
-        pool = ThreadPoolExecutor(self.makers, "feed")
-        ready: deque[Future[tuple[torch.Tensor, Batch]]] = deque()
-        try:
-            for number in count(first):
-                while len(ready) < AHEAD * self.makers:
-                    ready.append(pool.submit(self.make, number + len(ready)))
-                yield ready.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        """The batches from number `first` on."""
+        return ahead(self.make, first, self.makers)
+
+
+def ahead(make: Callable[[int], Made], first: int, makers: int) -> Generator[Made]:
+    """What `make` gives for each number from `first` on, made ahead by threads, which end when this is closed."""
+    pool = ThreadPoolExecutor(makers, "feed")
+    ready: deque[Future[Made]] = deque()
+    try:
+        for number in count(first):
+            while len(ready) < AHEAD * makers:
+                ready.append(pool.submit(make, number + len(ready)))
+            yield ready.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

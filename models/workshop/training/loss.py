@@ -30,6 +30,10 @@ class Batch:
     classes: Tensor
     silent: Tensor
 
+    def to(self, device: str) -> Batch:
+        """The same truths on another device."""
+        return Batch(self.boxes.to(device), self.classes.to(device), self.silent.to(device))
+
 
 def iou_pairs(a: Tensor, b: Tensor) -> Tensor:
     """IoU of all pairs: `[N, M, 4]` and `[N, A, 4]` to `[N, M, A]`."""

@@ -20,12 +20,14 @@ things differ, each because of what runs on a box:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from models.workshop.training.plan import LARGE_MAPS
 
+Net = TypeVar("Net", bound=nn.Module)
 STRIDES = (8, 16, 32)
 WIDTHS = (16, 32, 64, 128, 256)
 HEAD_WIDTH = 64
@@ -225,9 +227,9 @@ def is_folded(state: dict[str, Tensor]) -> bool:
     return "stem.conv.bias" in state
 
 
-def fold(net: Detector) -> Detector:
+def fold(net: Net) -> Net:
     """Melt every batch norm into its convolution, in place; the network must be in evaluation mode."""
-    for unit in [m for m in net.modules() if isinstance(m, Unit) and isinstance(m.norm, nn.BatchNorm2d)]:
+    for unit in [m for m in net.modules() if isinstance(getattr(m, "norm", None), nn.BatchNorm2d)]:
         unit.conv = nn.utils.fusion.fuse_conv_bn_eval(unit.conv, unit.norm)
         unit.norm = nn.Identity()
     return net

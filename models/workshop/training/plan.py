@@ -10,8 +10,9 @@ LARGE_MAPS = ("stem", "stage2", "branches")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How to train. `sizes` are widths and heights of inputs in pixels, `rate` is the highest learning rate."""
+class Pace:
+    """How long, how fast, on which shapes: `sizes` are widths and heights of inputs in pixels, `rate` is the highest
+    learning rate."""
 
     steps: int
     rate: float
@@ -21,6 +22,16 @@ class Plan:
     batch: int = 32
     decay: float = 0.02
     warm_up: int = 100
+    scales: tuple[float, float] = SCALES
+    """Least and greatest size of a picture against its letterboxed one: cameras see from further away than
+    photographers."""
+    seed: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Pace):
+    """How to train a detector."""
+
     mosaics: float = 0.5
     """Share of the pictures made of four."""
     plain_tail: float = 0.15
@@ -29,9 +40,6 @@ class Plan:
     """Without batch norms, melted into the convolutions before the first step: a third faster, for gentle parts."""
     evenings: float = 0.0
     """Share of the pictures without a truth that are shown in the colours of low sun."""
-    scales: tuple[float, float] = SCALES
-    """Least and greatest size of a picture against its letterboxed one: cameras see from further away than
-    photographers."""
     relu: tuple[str, ...] = LARGE_MAPS
     """Parts of the network whose activation is ReLU; the others have SiLU, as they were published."""
     objectness: bool = False
@@ -39,4 +47,3 @@ class Plan:
     of a detector's labels are labelled in every picture (see `network`)."""
     taught: float = 0.0
     """Share of the steps in which the published network teaches instead of the labels."""
-    seed: int = 1

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -28,14 +29,15 @@ from models.workshop.training.feed import Feed, Share
 from models.workshop.training.loss import Batch, detection_loss, taught_loss
 from models.workshop.training.machine import Machine
 from models.workshop.training.network import STRIDES, Detector, centres, fold, is_folded
-from models.workshop.training.plan import Plan
+from models.workshop.training.plan import Pace, Plan
 from models.workshop.training.start import published, settle_norms
 
+Truths = TypeVar("Truths", Batch, torch.Tensor)
 SAVE_EVERY = 100
 PRIOR = 0.01  # score of a class that has learned nothing yet
 
 
-def pace(step: int, plan: Plan) -> float:
+def pace(step: int, plan: Pace) -> float:
     """Learning rate of a step: a short ramp, then half a cosine down to 2 %."""
     if step < plan.warm_up:
         return plan.rate * (step + 1) / plan.warm_up
@@ -67,10 +69,11 @@ class Average:
                 self.state[name].copy_(value)
 
 
-def optimiser(net: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+def optimiser(net: nn.Module, plan: Pace) -> torch.optim.Optimizer:
     """AdamW; norms and biases do not decay."""
-    heavy = [p for p in net.parameters() if p.ndim > 1]
-    light = [p for p in net.parameters() if p.ndim <= 1]
+    learned = [p for p in net.parameters() if p.requires_grad]
+    heavy = [p for p in learned if p.ndim > 1]
+    light = [p for p in learned if p.ndim <= 1]
     groups = [{"params": heavy, "weight_decay": plan.decay}, {"params": light, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=plan.rate)
 
@@ -130,7 +133,8 @@ def train(
         cells = cell_centres(images.shape[3], images.shape[2]).to(images.device)
         return detection_loss(logits, boxes, cells, truths)[0]
 
-    return run(net, feed, plan, checkpoint, loss, log, machine, made)
+    what = {"labels": list(labels), "relu": list(plan.relu)}
+    return run(net, feed.batches, plan, checkpoint, loss, log, machine, made, what)
 
 
 def turns(share: float, step: int) -> bool:
@@ -194,16 +198,20 @@ def adopt(net: Detector, state: Mapping[str, torch.Tensor], labels: Sequence[str
 
 
 def run(
-    net: Detector,
-    feed: Feed,
-    plan: Plan,
+    net: nn.Module,
+    batches: Callable[[int], Generator[tuple[torch.Tensor, Truths]]],
+    plan: Pace,
     checkpoint: Path,
-    loss: Callable[[torch.Tensor, Batch, int], torch.Tensor],
+    loss: Callable[[torch.Tensor, Truths, int], torch.Tensor],
     log: Log,
     machine: Machine,
     made: Mapping[str, str],
+    about: Mapping[str, object],
 ) -> Path:
     """The loop: from the checkpoint if there is one, to `plan.steps`. Returns `checkpoint`.
+
+    `batches` gives pictures `[N, 3, H, W]` uint8 RGB and their truths, from the batch of a number on; `loss` is told
+    the pictures divided by 255, the truths and the step; `about` goes into the checkpoint.
 
     Raises `CheckpointError` for a checkpoint that something else than `made` made, `OSError` when one cannot be
     written, `ValueError` when the loss is no number any more.
@@ -219,10 +227,10 @@ def run(
         average.updates, step, mean = saved["updates"], saved["step"], saved["loss"]
         log(f"{checkpoint}: goes on from step {step}")
     began, seen = time.monotonic(), 0
-    with closing(feed.batches(step)) as batches, bar(f"train {checkpoint.stem}", plan.steps, step) as shown:
+    with closing(batches(step)) as ready, bar(f"train {checkpoint.stem}", plan.steps, step) as shown:
         while step < plan.steps:
-            images, truths = next(batches)
-            truths = Batch(*(part.to(machine.device) for part in (truths.boxes, truths.classes, truths.silent)))
+            images, truths = next(ready)
+            truths = truths.to(machine.device)
             for group in optimizer.param_groups:
                 group["lr"] = pace(step, plan)
             x = (images.to(machine.device).float() / 255).contiguous(memory_format=torch.channels_last)
@@ -239,7 +247,6 @@ def run(
             shown.advance(1, f"loss {mean:.3f}  {seen / (time.monotonic() - began):.1f} pictures/s")
             if step % SAVE_EVERY == 0 or step == plan.steps:
                 state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "average": average.state}
-                about = {"updates": average.updates, "step": step, "loss": mean}
-                what = {"labels": list(feed.labels), "relu": list(plan.relu)}
-                kept.save(checkpoint, {**state, **about, **what}, made)
+                far = {"updates": average.updates, "step": step, "loss": mean}
+                kept.save(checkpoint, {**state, **far, **about}, made)
     return checkpoint

@@ -1,0 +1,1 @@
+"""How the network that counts crowds is made; `models.workshop.crowd.trainer` is the way in."""

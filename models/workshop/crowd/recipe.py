@@ -1,0 +1,49 @@
+"""How the crowd counter is made: what it sees, at which pace, and which pictures it never sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from contract.manifest import Input, Output
+from models.workshop.recipe import Portion
+from models.workshop.sets.data import Picture
+from models.workshop.training.plan import Pace
+
+CELL = 16
+"""Pixels of a side of a cell."""
+NAME = "crowd"
+LABEL = "person"
+OUTPUT = Output(name="heads", format="mean-variance")
+SIZE = (768, 576)
+"""Width and height of the input in pixels."""
+INPUT = Input(width=SIZE[0], height=SIZE[1], shape="fit", stride=CELL)
+PACE = Pace(
+    steps=3000,
+    rate=4e-4,
+    sizes=((256, 256), (256, 256), (384, 192), (192, 320)),
+    batch=16,
+    decay=0.01,
+    warm_up=100,
+    scales=(0.65, 1.4),
+)
+FEWEST = 100
+PORTIONS = (
+    Portion("crowd", "shanghaitech-B", 0.52),
+    Portion("crowd", "shanghaitech-A", 0.38),
+    # Streets and statues without anybody: nobody there is a count too.
+    Portion("taught/plate", "", 0.06, made=True, free_of=("person", "person?")),
+    Portion("person", "personlike", 0.04, free_of=("person",)),
+)
+HELD_OUT = 10
+"""One picture in so many is held out of training: the crowd set has no `val` of its own."""
+
+
+def held_out(picture: Picture) -> bool:
+    """Whether a picture is for choosing and calibrating, not for training; its file name alone decides."""
+    return int(sha256(picture.path.name.encode()).hexdigest(), 16) % HELD_OUT == 0
+
+
+def learned(pictures: Sequence[Picture]) -> tuple[Picture, ...]:
+    """The pictures to train on."""
+    return tuple(picture for picture in pictures if not held_out(picture))

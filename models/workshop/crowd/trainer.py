@@ -1,0 +1,50 @@
+"""The counter's step that trains: as `models.workshop.trainer`, with a record of what the weights were made from."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from models.workshop.crowd.recipe import FEWEST, NAME, PACE, PORTIONS, learned
+from models.workshop.progress import Log
+from models.workshop.provenance import recorded
+from models.workshop.steps import need
+from models.workshop.trainer import CPU, fewer, own_folder, part, same, takes
+from models.workshop.training.machine import Machine
+
+
+def train_counter(
+    data: Path,
+    work: Path,
+    log: Log,
+    part_of: float = 1.0,
+    seed: int | None = None,
+    machine: Machine = CPU,
+    command: str = "",
+    package: Path | None = None,
+) -> Path:
+    """Train the counter by its recipe: `crowd.pt`. The sets that `data` makes must be there.
+
+    `package` is the folder of the package with the weights to start from, the installed one when left out; `part_of`
+    and `seed` as in `trainer.train_network`.
+    """
+    own = own_folder(work, part_of)
+    need("torch")
+    from models.workshop.crowd.start import start_weights
+    from models.workshop.crowd.train import train
+    from models.workshop.training.feed import Share
+
+    weights = start_weights(package)
+    pace = replace(PACE, steps=fewer(PACE.steps, FEWEST, part_of), seed=PACE.seed if seed is None else seed)
+    shares = [Share(part(learned(p.pictures(data, work)), part_of), p.share) for p in PORTIONS]
+    about: dict[str, object] = {"seed": pace.seed, "part_of": part_of, "recipe": asdict(pace)}
+    final, kept = own / f"{NAME}.pt", own / f"{NAME}.1.pt"
+    with recorded(own / f"{NAME}.train.json", command or f"train {NAME}", lambda old: same(old, about)) as record:
+        record.states(**about, **machine.described())
+        takes(record, PORTIONS, data, work, own, weights)
+        train(weights, shares, pace, kept, log, machine)
+        shutil.copyfile(kept, final.with_suffix(".part"))
+        final.with_suffix(".part").replace(final)
+        record.states(pictures_seen=pace.steps * pace.batch)
+    return final
