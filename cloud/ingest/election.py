@@ -6,7 +6,7 @@ besides, so that all of them can be counted, and none takes more than its share.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 
@@ -14,8 +14,13 @@ from contract.ids import PARTITIONS
 
 PARTITION_CLASS: Final = 0x5645_4401
 MEMBER_CLASS: Final = 0x5645_4402
-STALLED_AFTER_S: Final = 6.0
-"""A beat comes once a second."""
+SILENT_AFTER_S: Final = 2.5
+"""A beat comes once a second or oftener. A session whose beat stands still for so long while PostgreSQL waits for its
+worker, be it idle or in the middle of a COPY, has no worker that works."""
+STALLED_AFTER_S: Final = 10.0
+"""A session that PostgreSQL itself keeps waiting, for a disk or a standby, is given longer."""
+LOOKS: Final = 3
+"""Looks of ours between which a beat must stand still: a database that kept us waiting as well tells us nothing."""
 
 
 class Election:
@@ -34,7 +39,7 @@ class Election:
         self._connection = connection
         self._limit = limit
         self._monotonic = monotonic
-        self._beats: dict[int, tuple[int, float]] = {}
+        self._beats: dict[int, _Beat] = {}
         self.held: set[int] = set()
         self.evicted = 0
         connection.execute("SELECT pg_advisory_lock_shared(%s, 0)", [MEMBER_CLASS])
@@ -55,13 +60,11 @@ class Election:
         share = min(self._limit, -(-PARTITIONS // self._members()))
         if len(self.held) > share:
             return set(), set(sorted(self.held)[share:])
-        if len(self.held) == share:
-            return set(), set()
         holders = self._holders()
         free = [partition for partition in range(PARTITIONS) if partition not in holders]
         taken = self._take(free[: share - len(self.held)])
-        if len(self.held) < share:
-            self._evict(set(holders.values()))
+        # Whoever has a full share looks after the others too: only without the one who stalls is it too small.
+        self._evict(set(holders.values()))
         return taken, set()
 
     def give_up(self, partitions: set[int]) -> None:
@@ -93,17 +96,33 @@ class Election:
     def _evict(self, sessions: set[int]) -> None:
         """End the sessions whose beat has stood still before our eyes for too long."""
         now = self._monotonic()
-        beats: dict[int, int] = dict(self._connection.execute("SELECT backend, beat FROM worker").fetchall())
-        own = self._connection.info.backend_pid
-        for session in sessions - {own}:
-            beat = beats.get(session, -1)
+        rows = self._connection.execute(
+            "SELECT w.backend, w.beat, a.wait_event_type IS NOT DISTINCT FROM 'Client' "
+            "FROM worker w JOIN pg_stat_activity a ON a.pid = w.backend"
+        ).fetchall()
+        beats = {backend: (beat, waited_for) for backend, beat, waited_for in rows}
+        watched: dict[int, _Beat] = {}
+        for session in sessions - {self._connection.info.backend_pid}:
+            beat, waited_for = beats.get(session, (-1, True))
             known = self._beats.get(session)
-            if known is None or known[0] != beat:
-                self._beats[session] = beat, now
-            elif now - known[1] > STALLED_AFTER_S:
+            if known is None or known.number != beat:
+                watched[session] = _Beat(beat, now, 0)
+                continue
+            watched[session] = known._replace(looks=known.looks + 1)
+            after_s = SILENT_AFTER_S if waited_for else STALLED_AFTER_S
+            if now - known.since >= after_s and watched[session].looks >= LOOKS:
                 self._connection.execute("SELECT pg_terminate_backend(%s)", [session])
                 self.evicted += 1
-                del self._beats[session]
+                del watched[session]
+        self._beats = watched
+
+
+class _Beat(NamedTuple):
+    """A beat that we saw: its number, when we first saw it, and how often since."""
+
+    number: int
+    since: float
+    looks: int
 
 
 _LOCKS: Final = (

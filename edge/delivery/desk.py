@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from contract.records import Event, Evidence, Reading, Record
+from contract.records import Event, Evidence, Lane, Reading, Record, lane_of
 from contract.wire import encode_record
 from edge.delivery.outbox import MAX_RECORD_BYTES, Outbox
 from edge.delivery.schema import OutboxError
@@ -41,12 +41,16 @@ class RecordDesk:
             self._thin()
 
     def flush(self) -> bool:
-        """Append all that waits, in one go; on the disk when this returns True. False where the outbox takes none."""
+        """Append all that waits, in one go; on the disk when this returns True. False where the outbox takes not all.
+
+        Where there is no room for readings there may be some for alarms: these do not wait for the others.
+        """
         if not self._waiting:
             return True
         try:
             self._outbox.append(self._waiting)
         except OutboxError as error:
+            self._keep_alarms()
             if not self.problem:
                 log.error("records not kept", waiting=len(self._waiting), reason=str(error))
             self.problem = str(error)
@@ -54,6 +58,17 @@ class RecordDesk:
         self._waiting, self.problem = [], ""
         self._woken()
         return True
+
+    def _keep_alarms(self) -> None:
+        alarms = [record for record in self._waiting if lane_of(record) is Lane.ALARM]
+        if not alarms or len(alarms) == len(self._waiting):
+            return
+        try:
+            self._outbox.append(alarms)
+        except OutboxError:
+            return
+        self._waiting = [record for record in self._waiting if lane_of(record) is not Lane.ALARM]
+        self._woken()
 
     def _thin(self) -> None:
         surplus = len(self._waiting) - MAX_WAITING

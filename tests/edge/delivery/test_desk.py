@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from contract.detections import Detection
-from contract.records import Event, Phase, Reading
+from contract.records import Event, Lane, Phase, Reading
 from edge.delivery import desk
 from edge.delivery.desk import RecordDesk
 from edge.delivery.outbox import Outbox
@@ -73,3 +73,19 @@ def test_while_the_outbox_is_full_readings_go_before_any_event(outbox: Outbox, m
     monkeypatch.setattr(outbox, "append", append)
     assert records.flush()
     assert [event.id for event in outbox.open_events()] == ["1"]
+
+
+def test_an_event_does_not_wait_for_readings_that_find_no_room(tmp_path: Path):
+    outbox = Outbox(tmp_path / "outbox.sqlite", 1, lambda: NOW)
+    woken: list[bool] = []
+    records = RecordDesk(outbox, lambda: woken.append(True))
+    count = Reading(time=NOW, source="square", quantity="person-count", value=3.0)
+    records.add([count, crowd(3), count])
+    assert not records.flush()
+    assert [event.id for event in outbox.open_events()] == ["1"]
+    assert (woken, records.dropped) == ([True], 0)
+    assert "is full" in records.problem
+    # The event is not told a second time.
+    assert not records.flush()
+    assert outbox.waiting()[Lane.ALARM] == 1
+    outbox.close()
