@@ -32,6 +32,13 @@ def cut_out(image: Bgr, box: Box, angle: float = 0.0) -> Bgr:
     return _turned(image, ((x1 + x2) / 2, (y1 + y2) / 2), angle, wide * (1 + 2 * MARGIN[0]), tall * (1 + 2 * MARGIN[1]))
 
 
+def grown(box: Box, share: float) -> Box:
+    """A box (shares of the picture) with so much of its sides more on each side, less where negative."""
+    x1, y1, x2, y2 = box
+    across, down = share * (x2 - x1), share * (y2 - y1)
+    return (x1 - across, y1 - down, x2 + across, y2 + down)
+
+
 def _pixels(image: Bgr, box: Box) -> tuple[float, float, float, float]:
     h, w = image.shape[:2]
     x1, y1, x2, y2 = box[0] * w, box[1] * h, box[2] * w, box[3] * h

@@ -36,6 +36,21 @@ def test_readers_vote_within_the_grammars_of_a_region(tmp_path: Path) -> None:
     reader.close()
 
 
+@pytest.mark.parametrize(("other", "looks"), [("川A12345", 1), ("川B54321", 3)], ids=["agree", "differ"])
+def test_a_plate_is_looked_at_again_until_a_read_is_sure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str, looks: int
+) -> None:
+    lines: list[tuple[int, ...]] = []
+    read = LineReader.read
+    monkeypatch.setattr(LineReader, "read", lambda self, line: (lines.append(line.shape), read(self, line))[1])
+    readers = [write_reader(tmp_path, "one", "川A12345", 0.99), write_reader(tmp_path, "other", other, 0.98)]
+    reader = PlateReader(readers, tmp_path, ["cn"])
+    framed = np.pad(LINE, ((90, 90), (270, 270), (0, 0)))
+    assert reader.text(framed, (0.2, 0.2, 0.8, 0.8)) == "川A12345"
+    assert len(set(lines)) == looks
+    reader.close()
+
+
 def test_a_plate_in_which_nothing_is_read_is_no_fault(tmp_path: Path) -> None:
     plate = PlateReader([write_reader(tmp_path, "x", "--")], tmp_path).read(LINE, BOX)
     assert (plate.colour, plate.read) == ("blue", None)
