@@ -87,9 +87,13 @@ class Engine:
             for feed in self._readings.get(record.quantity):
                 self._offer(feed, entry, record.source, "", record, signals)
         elif isinstance(record, Event):
-            if self._is_new(entry, record):
+            name = f"{entry.site}/{entry.node}/{record.id}"
+            first = not self._revisions.known(name)
+            if self._revisions.newer(name, record.revision, self.now, closes=record.phase is Phase.CLOSE):
+                # What is heard of for the first time has lasted since it began: after an outage that may be days.
+                at = min(record.started, entry.time) if first else entry.time
                 for feed in self._events.get(record.kind):
-                    self._offer(feed, entry, record.source, record.zone, record, signals)
+                    self._offer(feed, entry, record.source, record.zone, record, signals, at)
         elif isinstance(record, Health) and self._heeds_health:
             for stream, who, item in parts_of(record):
                 for feed in self._tables[stream].anything:
@@ -115,10 +119,6 @@ class Engine:
         """How many keys are remembered, over all rules."""
         return sum(len(keys) for keys in self._keys)
 
-    def _is_new(self, entry: RecordEntry, event: Event) -> bool:
-        name = f"{entry.site}/{entry.node}/{event.id}"
-        return self._revisions.newer(name, event.revision, self.now, closes=event.phase is Phase.CLOSE)
-
     def _advance(self, time: int) -> list[Signal]:
         """Time passes: look at every key whose moment has come."""
         if time - self.now > GAP:
@@ -139,8 +139,20 @@ class Engine:
                 self._enqueue(number, key, state)
         return signals
 
-    def _offer(self, feed: Feed, entry: RecordEntry, source: str, zone: str, item: Item, signals: list[Signal]) -> None:
-        """Show an item to one rule's windows, and look at the condition where one of them took it."""
+    def _offer(
+        self,
+        feed: Feed,
+        entry: RecordEntry,
+        source: str,
+        zone: str,
+        item: Item,
+        signals: list[Signal],
+        at: int | None = None,
+    ) -> None:
+        """Show an item to one rule's windows, and look at the condition where one of them took it.
+
+        A condition that it makes true has been so since ``at``, the entry's time when left out.
+        """
         if feed.scope is not None and not feed.scope.holds(entry.site, entry.node, source, zone):
             return
         quantity = item.quantity if isinstance(item, Reading) else ""
@@ -164,7 +176,7 @@ class Engine:
                 self._refuse(feed.number, keys, signals)
                 return
             keys[key] = state
-        self._look(feed.number, key, state, entry.time, signals)
+        self._look(feed.number, key, state, entry.time if at is None else at, signals)
 
     def _fill(self, feed: Feed, entry: RecordEntry, source: str, item: Item, state: _State) -> bool:
         whole = f"{entry.site}/{entry.node}/{source}" if source else f"{entry.site}/{entry.node}"
@@ -188,7 +200,8 @@ class Engine:
             sample = Sample(entry.time, whole, value, matches, event, opened, tap.stage)
             taken = window.update(sample, self.now) or taken
         if taken:
-            state.row.named(whole, event, entry.time, is_open=opened)
+            # When we heard of them: what is told late is no older news.
+            state.row.named(whole, event, self.now, is_open=opened)
         return taken
 
     def _look(self, number: int, key: str, state: _State, at: int, signals: list[Signal]) -> None:

@@ -19,6 +19,10 @@ class Revisions:
         self.open: dict[str, tuple[int, int]] = {}
         self.closed: dict[str, tuple[int, int]] = {}
 
+    def known(self, event: str) -> bool:
+        """Whether any revision of it was heard of."""
+        return event in self.open or event in self.closed
+
     def newer(self, event: str, revision: int, now: int, *, closes: bool) -> bool:
         """Whether this revision is higher than every one before it; it is noted."""
         known = self.open.pop(event, None)

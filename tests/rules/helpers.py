@@ -48,6 +48,8 @@ def event(
     zone: str = "",
     node: str = "n1",
     lane: Lane = Lane.ALARM,
+    late: float = 0.0,
+    lasted: float = 0.0,
     **attrs: float | str | bool,
 ) -> Entry:
     record = Event(
@@ -55,14 +57,14 @@ def event(
         kind=kind,
         phase=phase,
         revision=revision,
-        time=at(seconds),
-        started=at(seconds),
+        time=at(seconds - late),
+        started=at(seconds - late - lasted),
         source=source,
         zone=zone,
         score=score,
         attrs=attrs,
     )
-    return entry(seconds, record, node=node, lane=lane)
+    return entry(seconds, record, node=node, lane=lane, late=late)
 
 
 def health(seconds: float, *, node: str = "n1", **states: str) -> Entry:

@@ -3,14 +3,14 @@
 import pytest
 
 from contract.records import Lane, Phase, Quality
-from rules.durations import HOUR
+from rules.durations import DAY, HOUR
 from rules.engine import Engine, SnapshotError
 from rules.engine.engine import CALM, RETRY
 from rules.entry import Entry, TickEntry
 from rules.language import RuleSet, load_rules
 from rules.replay import replay, with_ticks
 from rules.signal import Action, Severity, Signal
-from tests.rules.helpers import START, at, event, health, reading, rule, tick
+from tests.rules.helpers import SECOND, START, at, event, health, reading, rule, tick
 
 CO = "{co: {avg: reading.co, over: 1m}}"
 HOT = rule("co > 50.0", CO)
@@ -237,6 +237,18 @@ def test_damaged_state_is_refused_with_the_way_out() -> None:
     for raw in (b"", b"nonsense", Engine(load_rules(FIRE)).snapshot()[:-3]):
         with pytest.raises(SnapshotError, match="start from an older one"):
             Engine(load_rules(FIRE), raw)
+
+
+def test_what_is_still_open_after_days_without_a_link_warns_with_its_true_start_and_its_evidence() -> None:
+    days = 3 * DAY / SECOND
+    still = event(days, "f", phase=Phase.CHANGE, revision=4, late=days - 100, lasted=60)
+    over = event(days + 70, "f", phase=Phase.CLOSE, revision=5)
+    for patience in ("", "hold: 10s"):
+        entries = [tick(0), tick(days - 1), still, tick(days + 60), over]
+        raised, ended = replay(entries, load_rules(FIRE + patience))
+        assert (raised.action, raised.time, raised.episode) == (Action.RAISE, at(days - 1), at(40))
+        assert (raised.sources, raised.events) == (("site/n1/c1",), ("f",))
+        assert (ended.action, ended.episode) == (Action.CLEAR, at(40))
 
 
 def test_an_event_that_stays_open_for_days_is_not_lost() -> None:
