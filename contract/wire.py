@@ -94,6 +94,17 @@ def decode_up(payload: bytes) -> UpMessage:
     return message
 
 
+def unpacked_bytes(payload: bytes) -> int:
+    """How large a message is once it is unpacked, as its frame says; ``MAX_UNPACKED`` where that does not say it."""
+    if not payload.startswith(_MAGIC):
+        return len(payload)
+    try:
+        stated = zstandard.frame_content_size(payload)
+    except zstandard.ZstdError:
+        return MAX_UNPACKED
+    return stated if 0 <= stated <= MAX_UNPACKED else MAX_UNPACKED
+
+
 def salvage(payload: bytes) -> Batch | None:
     """The envelope, without its records, of a batch whose records are not even MessagePack; None where that is not what
     is wrong with it. It lets a receiver set the batch apart and go on. Works where ``records`` stands last, as

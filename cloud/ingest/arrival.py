@@ -9,10 +9,12 @@ from typing import Final
 from contract.messages import Batch, Hello, NodeState
 from contract.records import Lane
 from contract.topics import Address, Channel, parse
-from contract.wire import WireError, decode_state, decode_up, salvage
+from contract.wire import WireError, decode_state, decode_up, salvage, unpacked_bytes
 
 MOST_WAITING: Final = 32 * 1024 * 1024
-"""Bytes that may wait; what comes beyond is dropped and counted, and the node sends it again."""
+"""Bytes of memory that may wait; what comes beyond is dropped and counted, and the node sends it again."""
+A_RECORD: Final = 96
+"""Bytes that a record takes besides its own: a message of a kilobyte can unpack to a million of them."""
 ROOM_FOR_ALARMS: Final = 8 * 1024 * 1024
 """Bytes on top of that, for what is urgent."""
 
@@ -28,6 +30,8 @@ class Arrival:
     address: Address | None
     message: Hello | Batch | NodeState | None
     fault: str = ""
+    held: int = 0
+    """Bytes of memory that it takes, unpacked."""
 
     @property
     def urgent(self) -> bool:
@@ -47,8 +51,9 @@ def read(topic: str, payload: bytes, arrived: int) -> Arrival:
         address, channel = parse(topic)
         message = decode_state(payload) if channel is Channel.STATE else decode_up(payload)
     except (ValueError, WireError) as error:
-        return Arrival(topic, payload, arrived, address, salvage(payload), str(error))
-    return Arrival(topic, payload, arrived, address, message)
+        return Arrival(topic, payload, arrived, address, salvage(payload), str(error), len(payload))
+    more = unpacked_bytes(payload) + A_RECORD * len(message.records) if isinstance(message, Batch) else 0
+    return Arrival(topic, payload, arrived, address, message, held=len(payload) + more)
 
 
 class Waiting:
@@ -67,11 +72,11 @@ class Waiting:
     def put(self, arrival: Arrival) -> bool:
         """Add a message; False, and counted, where there is no room."""
         with self._condition:
-            if self.bytes + len(arrival.payload) > self._most + (ROOM_FOR_ALARMS if arrival.urgent else 0):
+            if self.bytes + arrival.held > self._most + (ROOM_FOR_ALARMS if arrival.urgent else 0):
                 self._dropped += 1
                 return False
             (self._urgent if arrival.urgent else self._bulk).append(arrival)
-            self.bytes += len(arrival.payload)
+            self.bytes += arrival.held
             self._records += 0 if arrival.urgent else arrival.records
             self._condition.notify()
             return True
@@ -111,6 +116,6 @@ class Waiting:
             arrival = queue.popleft()
             taken.append(arrival)
             records += arrival.records
-            self.bytes -= len(arrival.payload)
+            self.bytes -= arrival.held
             self._records -= 0 if arrival.urgent else arrival.records
         return taken

@@ -19,6 +19,8 @@ from contract.messages import Batch, Hello, NodeState
 from contract.records import Lane
 from contract.topics import Address, Channel
 
+MOST_BAD: Final = 100
+"""Bad records of a batch that are set apart one by one; with more of them the whole batch lies there once."""
 _REMEMBERED: Final = 1000
 """Messages that were refused whole, by their hash: a node sends them again and again, and one row is enough."""
 
@@ -115,6 +117,11 @@ class Gathering:
             )
         )  # fmt: skip
         work.records.append(kept)
+        if len(bad) > MOST_BAD:
+            reason = f"{len(bad)} of {len(batch.records)} records make no sense; the first: {bad[0].reason}"
+            place = (address.partition, site, node, batch.lane, batch.epoch, batch.first + bad[0].index)
+            work.refused.append(Refused(arrival.arrived, arrival.topic, reason, arrival.payload, *place))
+            bad = []
         for one in bad:
             work.refused.append(
                 Refused(

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from cloud.ingest import journal
 from cloud.ingest.arrival import Arrival, Waiting, read
@@ -17,6 +18,7 @@ from cloud.ingest.transaction import SeriesIds, Work, commit
 from cloud.store.connection import connect
 from cloud.store.times import DAY
 from cloud.store.upkeep import SEQ_BITS, ensure_days
+from contract.messages import Batch
 from contract.records import Lane, Reading
 from contract.topics import Address, Channel
 from contract.wire import encode
@@ -173,7 +175,19 @@ def test_who_is_behind_gathers_for_a_moment() -> None:
 
 def test_what_there_is_no_room_for_is_dropped_and_counted() -> None:
     small = arrival(1, Lane.LIVE, 1, 1)
-    waiting = Waiting(most_bytes=2 * len(small.payload))
+    waiting = Waiting(most_bytes=2 * small.held)
     assert [waiting.put(small) for _ in range(3)] == [True, True, False]
     assert waiting.put(arrival(1, Lane.ALARM, 1, 1))
     assert (waiting.dropped(), waiting.dropped()) == (1, 0)
+
+
+def test_what_waits_is_weighed_unpacked() -> None:
+    """A few kilobytes of nothing, packed, unpack to a quarter of a million records."""
+    nils = encode(Batch(epoch=1, lane=Lane.LIVE, first=1, last=250_000, sent=NOW, records=(Raw(b"\xc0"),) * 250_000))
+    assert len(nils) < 10_000
+    one = read(UP, nils, NOW)
+    assert one.records == 250_000
+    assert one.held > 250_000 * 96
+    waiting = Waiting()
+    kept = sum(waiting.put(one) for _ in range(1000))
+    assert 1 <= kept <= 2

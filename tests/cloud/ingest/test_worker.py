@@ -130,6 +130,19 @@ def test_one_bad_record_never_stops_the_rest(settings: CloudSettings, nodes: Mak
     assert "quantity has 5000 characters; at most 128" in str(found[1][2])
 
 
+def test_thousands_of_bad_records_lie_there_once_and_the_rest_goes_on(settings: CloudSettings, nodes: Make) -> None:
+    node = nodes()
+    with working(settings):
+        node.send(1, [reading(1), *[b"\xc0"] * 5000, reading(2)])
+        node.acked(5002)
+        node.send(5003, [reading(3)])
+        node.acked(5003)
+    assert values(settings.database) == [1.0, 2.0, 3.0]
+    ((number, reason),) = rows(settings.database, "SELECT number, reason FROM quarantine")
+    assert number == 2
+    assert str(reason).startswith("5000 of 5002 records make no sense; the first: ")
+
+
 def test_a_batch_whose_records_are_no_messagepack_is_set_apart_whole(settings: CloudSettings, nodes: Make) -> None:
     node = nodes()
     with working(settings):
