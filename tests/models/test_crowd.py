@@ -25,7 +25,7 @@ from models.workshop.training.feed import Share  # noqa: E402
 from models.workshop.training.machine import Machine  # noqa: E402
 
 ONE = Machine(threads=1)
-PACE = replace(recipe.PACE, steps=4, sizes=((64, 64), (96, 64)), batch=2, warm_up=1)
+PACE = replace(recipe.PARTS[0], steps=4, schedule=0, sizes=((64, 64), (96, 64)), batch=2, warm_up=1)
 
 
 def weights() -> Path:
@@ -135,6 +135,16 @@ def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
     assert all(torch.equal(whole["average"][name], parts["average"][name]) for name in whole["average"])
     with pytest.raises(CheckpointError, match="made with seed"):
         training_module.train(path, shares, replace(PACE, seed=2), tmp_path / "whole.pt", lambda _: None, ONE)
+
+
+def test_melting_the_heads_norms_changes_nothing_until_the_first_step(tmp_path: Path) -> None:
+    shares = [Share(dots(tmp_path), 1.0)]
+    training_module.train(weights(), shares, PACE, tmp_path / "a.pt", lambda _: None, ONE)
+    none = replace(PACE, folded=True, steps=1, rate=0.0, decay=0.0)
+    training_module.train(tmp_path / "a.pt", shares, none, tmp_path / "b.pt", lambda _: None, ONE)
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(load_net(tmp_path / "a.pt")(x), load_net(tmp_path / "b.pt")(x), atol=1e-4)
 
 
 def test_a_batch_is_decided_by_its_number_alone(tmp_path: Path) -> None:

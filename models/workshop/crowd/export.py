@@ -12,7 +12,7 @@ from models.workshop.conversion.graph import OPSET, PIXELS, feed_bytes, halved
 from models.workshop.crowd.loss import moments
 from models.workshop.crowd.network import MEAN, SCALE, Counter
 from models.workshop.crowd.recipe import OUTPUT, SIZE
-from models.workshop.crowd.start import fold_backbone
+from models.workshop.crowd.start import from_state
 from models.workshop.training.checkpoint import read
 from models.workshop.training.network import fold
 
@@ -28,8 +28,7 @@ class _Core(torch.nn.Module):
 
 def load_net(checkpoint: Path) -> Counter:
     """The averaged weights of a checkpoint, batch norms melted in, ready to run."""
-    net = fold_backbone(Counter())
-    net.load_state_dict(read(checkpoint)["average"])
+    net = from_state(read(checkpoint)["average"])
     net.eval()
     return fold(net)
 

@@ -59,6 +59,16 @@ def fold_backbone(net: Counter) -> Counter:
     return net
 
 
+def from_state(state: dict[str, Tensor]) -> Counter:
+    """The counter of a training's state, with the head's batch norms or, where they were melted in, without."""
+    net = fold_backbone(Counter())
+    if "join.conv.bias" in state:
+        net.eval()
+        fold(net)
+    net.load_state_dict(state)
+    return net
+
+
 def _lay(unit: nn.Module, state: dict[str, Tensor], path: Path, conv: str, norm: str) -> None:
     for part, name in ((unit.conv, conv), (unit.norm, norm)):
         for key, own in part.state_dict().items():

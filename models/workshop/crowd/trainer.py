@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict, replace
+from math import ceil
 from pathlib import Path
 
-from models.workshop.crowd.recipe import FEWEST, NAME, PACE, PORTIONS, learned
+from models.workshop.crowd.recipe import FEWEST, NAME, PARTS, PORTIONS, learned
 from models.workshop.progress import Log
 from models.workshop.provenance import recorded
 from models.workshop.steps import need
@@ -36,15 +37,24 @@ def train_counter(
     from models.workshop.training.feed import Share
 
     weights = start_weights(package)
-    pace = replace(PACE, steps=fewer(PACE.steps, FEWEST, part_of), seed=PACE.seed if seed is None else seed)
+    parts = [
+        replace(
+            one,
+            steps=fewer(one.steps, FEWEST, part_of),
+            schedule=ceil(one.schedule * fewer(one.steps, FEWEST, part_of) / one.steps),
+            seed=one.seed if seed is None else seed,
+        )
+        for one in PARTS
+    ]
     shares = [Share(part(learned(p.pictures(data, work)), part_of), p.share) for p in PORTIONS]
-    about: dict[str, object] = {"seed": pace.seed, "part_of": part_of, "recipe": asdict(pace)}
-    final, kept = own / f"{NAME}.pt", own / f"{NAME}.1.pt"
+    about: dict[str, object] = {"part_of": part_of, "recipe": [asdict(one) for one in parts]}
+    final, before = own / f"{NAME}.pt", weights
     with recorded(own / f"{NAME}.train.json", command or f"train {NAME}", lambda old: same(old, about)) as record:
         record.states(**about, **machine.described())
         takes(record, PORTIONS, data, work, own, weights)
-        train(weights, shares, pace, kept, log, machine)
-        shutil.copyfile(kept, final.with_suffix(".part"))
+        for number, one in enumerate(parts, 1):
+            before = train(before, shares, one, own / f"{NAME}.{number}.pt", log, machine)
+        shutil.copyfile(before, final.with_suffix(".part"))
         final.with_suffix(".part").replace(final)
-        record.states(pictures_seen=pace.steps * pace.batch)
+        record.states(pictures_seen=sum(one.steps * one.batch for one in parts))
     return final
