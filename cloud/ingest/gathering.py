@@ -12,15 +12,16 @@ from cloud.ingest.arrival import Arrival
 from cloud.ingest.journal import Line
 from cloud.ingest.nodes import Nodes
 from cloud.ingest.positions import Place, Positions, Verdict
-from cloud.ingest.records import sift
+from cloud.ingest.records import only, sift
 from cloud.ingest.transaction import Refused, Work
 from cloud.store.codes import LANES
 from contract.messages import Batch, Hello, NodeState
 from contract.records import Lane
 from contract.topics import Address, Channel
+from contract.wire import encode
 
 MOST_BAD: Final = 100
-"""Bad records of a batch that are set apart one by one; with more of them the whole batch lies there once."""
+"""Bad records of a batch that are set apart one by one; more of them lie there once, as a batch."""
 _REMEMBERED: Final = 1000
 """Messages that were refused whole, by their hash: a node sends them again and again, and one row is enough."""
 
@@ -120,7 +121,7 @@ class Gathering:
         if len(bad) > MOST_BAD:
             reason = f"{len(bad)} of {len(batch.records)} records make no sense; the first: {bad[0].reason}"
             place = (address.partition, site, node, batch.lane, batch.epoch, batch.first + bad[0].index)
-            work.refused.append(Refused(arrival.arrived, arrival.topic, reason, arrival.payload, *place))
+            work.refused.append(Refused(arrival.arrived, arrival.topic, reason, encode(only(batch, bad)), *place))
             bad = []
         for one in bad:
             work.refused.append(

@@ -1,6 +1,7 @@
 """Which records of a batch count, and when they happened: the same at arrival and whenever the journal is read."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from contract.ids import Micros
@@ -30,7 +31,20 @@ def sift(batch: Batch) -> tuple[list[Record], list[Bad]]:
             bad.append(Bad(index, bytes(batch.records[index]), reason))
         else:
             kept.append(record)
-    return kept, bad
+    return kept, sorted(bad, key=lambda one: one.index)
+
+
+def only(batch: Batch, bad: Sequence[Bad]) -> Batch:
+    """A batch of the bad records alone: what lies in quarantine is what was not taken in. Its numbers are its own."""
+    raws = tuple(batch.records[one.index] for one in bad)
+    return Batch(
+        epoch=batch.epoch,
+        lane=batch.lane,
+        first=batch.first,
+        last=batch.first + len(raws) - 1,
+        sent=batch.sent,
+        records=raws,
+    )
 
 
 def unfit(record: Record) -> str:

@@ -87,7 +87,7 @@ def commit(
         if work.lines:
             moved = journal.append(connection, heads, work.lines, numbers)
         ids = series.find(connection, work.rows.series())
-        _write_rows(connection, work.rows, ids)
+        write_rows(connection, work.rows, ids)
         for (site, node), events in work.rows.ended.items():
             past.remember(connection, site, node, events, max(line.arrived for line in work.lines))
         _write_positions(connection, work.positions)
@@ -99,7 +99,8 @@ def commit(
     return numbers, bool(shown)
 
 
-def _write_rows(connection: psycopg.Connection[Any], rows: Rows, ids: dict[Series, int]) -> None:
+def write_rows(connection: psycopg.Connection[Any], rows: Rows, ids: dict[Series, int]) -> None:
+    """Write readings, summaries, events and evidence in the caller's transaction."""
     with connection.cursor() as cursor:
         if rows.readings:
             with cursor.copy(_READINGS) as copy:
