@@ -93,9 +93,15 @@ def append(
 
 
 def heads(connection: psycopg.Connection[Any], partitions: Sequence[int]) -> dict[int, tuple[int, str]]:
-    """Of each partition the last number (0 where there is none yet) and the fingerprint of the rules in force."""
+    """Of each partition the last number (0 where there is none yet) and the fingerprint of the rules in force.
+
+    Each row is written, be it as it was: this returns when that is safe, and then so is all that was committed before.
+    A worker that is ended while it waits for a standby leaves what it committed in view, and unsent; whoever follows it
+    would acknowledge what a failover takes back.
+    """
     connection.execute(
-        "INSERT INTO journal_head (partition, seq) SELECT p, 0 FROM unnest(%s::smallint[]) AS p ON CONFLICT DO NOTHING",
+        "INSERT INTO journal_head AS head (partition, seq) SELECT p, 0 FROM unnest(%s::smallint[]) AS p "
+        "ON CONFLICT (partition) DO UPDATE SET seq = head.seq",
         [list(partitions)],
     )
     rows = connection.execute(

@@ -15,8 +15,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
+from cloud.ingest import journal
 from cloud.ingest.election import LOOKS, SILENT_AFTER_S, STALLED_AFTER_S, Election
+from cloud.servers.postgres import EmbeddedPostgres
 from cloud.settings import CloudSettings
 from cloud.store.connection import PoolerError, connect, prove_direct
 from contract.ids import PARTITIONS
@@ -253,6 +256,29 @@ def test_a_worker_with_a_full_share_ends_a_silent_one_and_not_after_one_long_loo
         while len(second.held) < PARTITIONS:
             second.round()
             pause.wait(0.01)
+
+
+def test_a_partition_is_taken_only_once_what_was_committed_is_safe(postgres: EmbeddedPostgres, database: str) -> None:
+    """With synchronous replication and no standby: what a worker that was ended has left in view may be taken back."""
+    with (
+        connect(database, "test") as connection,
+        psycopg.connect(postgres.conninfo, autocommit=True) as admin,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert journal.heads(connection, [5]) == {5: (0, "")}
+        try:
+            replicate_to(admin, "nobody")
+            taken = pool.submit(journal.heads, connection, [5])
+            await_rows(database, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'", bool)
+            assert not taken.done()
+        finally:
+            replicate_to(admin, "")
+        assert taken.result(WAIT_S) == {5: (0, "")}
+
+
+def replicate_to(admin: psycopg.Connection, standby: str) -> None:
+    admin.execute(sql.SQL("ALTER SYSTEM SET synchronous_standby_names = {}").format(standby))
+    admin.execute("SELECT pg_reload_conf()")
 
 
 def test_a_holder_that_beats_is_left_alone(database: str) -> None:
