@@ -1,6 +1,7 @@
 """Which nodes are enrolled, and in which partition."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import psycopg
@@ -16,6 +17,7 @@ class Nodes:
         self._connection = connection
         self._monotonic = monotonic
         self._partitions: dict[tuple[str, str], int] = {}
+        self._in: Counter[int] = Counter()
         self._read_at = float("-inf")
         self._missed: dict[tuple[str, str], float] = {}
 
@@ -38,12 +40,13 @@ class Nodes:
             self._read(self._monotonic())
         return set(self._partitions.values())
 
-    def count(self) -> int:
-        """How many are enrolled."""
-        return len(self._partitions)
+    def count(self, partitions: Iterable[int]) -> int:
+        """How many are enrolled in some partitions."""
+        return sum(self._in[partition] for partition in partitions)
 
     def _read(self, now: float) -> None:
         rows = self._connection.execute("SELECT site, node, partition FROM node")
         self._partitions = {(site, node): partition for site, node, partition in rows}
+        self._in = Counter(self._partitions.values())
         self._read_at = now
         self._missed = {name: at for name, at in self._missed.items() if now - at <= _ASKED_AGAIN_S}

@@ -215,8 +215,8 @@ class Session:
             self._link.publish(address.topic(Channel.ACK), encode(ack))
 
     def _credit(self) -> int:
-        """An equal share of the room there is, but never less than one message."""
-        room = (MOST_WAITING - self._waiting.bytes) // max(self._nodes.count(), 1)
+        """An equal share of the room there is for each node of ours, but never less than one message."""
+        room = (MOST_WAITING - self._waiting.bytes) // max(self._nodes.count(self._heads), 1)
         return min(max(room, MAX_WIRE), _MOST_CREDIT)
 
     def _count(self, gathered: Gathered) -> None:

@@ -109,6 +109,20 @@ def test_a_worker_that_comes_after_goes_on_where_the_first_stopped(settings: Clo
     assert values(settings.database) == [1.0, 2.0]
 
 
+def test_the_room_of_a_worker_is_shared_among_its_own_nodes(settings: CloudSettings, nodes: Make) -> None:
+    node = nodes()
+    with psycopg.connect(settings.database, autocommit=True) as connection:
+        connection.execute("INSERT INTO node SELECT 'far', 'n-' || n, 200 FROM generate_series(1, 1000) AS n")
+    with working(settings.model_copy(update={"partitions": 6})):
+        node.hello()
+        alone = node.welcome().credit
+    with psycopg.connect(settings.database, autocommit=True) as connection:
+        connection.execute("UPDATE node SET partition = 4 WHERE site = 'far'")
+    with working(settings.model_copy(update={"partitions": 6})):
+        node.hello()
+        assert node.welcome().credit < alone / 4
+
+
 def test_one_bad_record_never_stops_the_rest(settings: CloudSettings, nodes: Make) -> None:
     node = nodes()
     bad = [
