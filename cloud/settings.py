@@ -40,6 +40,8 @@ class CloudSettings(BaseModel):
     """``host:port`` on which a process without an HTTP interface shows its metrics; nowhere when empty."""
     partitions: Annotated[int, Field(ge=1, le=256)] = 256
     """The most partitions one ingest worker takes."""
+    heartbeat_url: str = ""
+    """Asked once a minute while the whole works; whoever watches it raises the alarm when it falls silent."""
     readings_days: Annotated[int, Field(ge=1)] = 365
     journal_days: Annotated[int, Field(ge=1)] = 8
     feed_hours: Annotated[int, Field(ge=1)] = 24
@@ -53,6 +55,13 @@ class CloudSettings(BaseModel):
             raise ValueError("must be mqtt://host:port or mqtts://host:port")
         if parts.username or parts.password:
             raise ValueError("must not carry a password; set broker_username and broker_password")
+        return value
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _check_heartbeat(cls, value: str) -> str:
+        if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
+            raise ValueError("must be http://host/… or https://host/…")
         return value
 
     @property

@@ -13,6 +13,7 @@ from cloud.api.errors import add_handlers
 from cloud.api.guard import Guard, is_loopback
 from cloud.api.live import Live
 from cloud.api.meters import Meters
+from cloud.api.pulse import keep_pulse
 from cloud.evidence.store import DiskStore
 from cloud.fleet import api as fleet
 from cloud.fleet.upkeep import keep_signed
@@ -44,6 +45,7 @@ def create_app(settings: CloudSettings, clock: Clock = wall_clock) -> FastAPI:
         tasks = [
             asyncio.create_task(context.live.run(), name="live feed"),
             asyncio.create_task(keep_signed(context), name="signatures"),
+            asyncio.create_task(keep_pulse(context), name="heartbeat"),
             asyncio.create_task(uploads.forget_abandoned(context), name="abandoned uploads"),
         ]
         try:
