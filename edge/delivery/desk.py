@@ -6,16 +6,17 @@ from typing import Final
 import msgspec
 import structlog
 
-from contract.records import Event, Evidence, Lane, Reading, Record, lane_of
+from contract.records import Event, Evidence, Lane, Reading, Record, Summary, lane_of
 from contract.wire import encode_record
 from edge.delivery.outbox import MAX_RECORD_BYTES, Outbox
 from edge.delivery.schema import OutboxError
+from edge.delivery.thinning import SPANS_US, merge, series_of
 
 log = structlog.get_logger()
 
 _MANY: Final = 500
 MAX_WAITING: Final = 10_000
-"""Records kept in memory while the outbox takes none; beyond that the oldest readings go, and are counted."""
+"""Records kept in memory while the outbox takes none; beyond that readings give way to summaries of them."""
 
 
 class RecordDesk:
@@ -29,8 +30,8 @@ class RecordDesk:
     def __init__(self, outbox: Outbox, woken: Callable[[], object]) -> None:
         self._outbox, self._woken = outbox, woken
         self._waiting: list[Record] = []
-        self.dropped = 0
-        """Readings that found no room."""
+        self.thinned = 0
+        """Readings that found no room, and that a summary stands for."""
         self.problem = ""
         """Why the outbox takes nothing; empty while it does."""
 
@@ -71,15 +72,29 @@ class RecordDesk:
         self._woken()
 
     def _thin(self) -> None:
-        surplus = len(self._waiting) - MAX_WAITING
-        kept: list[Record] = []
-        for record in self._waiting:
-            if surplus > 0 and isinstance(record, Reading):
-                surplus -= 1
-                self.dropped += 1
-                continue
-            kept.append(record)
-        self._waiting = kept
+        """Summaries of a minute in place of readings, where that is not enough of an hour, then of a day; down to half
+        of what may wait, so that it does not begin again at the next reading."""
+        for span in SPANS_US:
+            self._waiting = self._summed(span)
+            if len(self._waiting) <= MAX_WAITING // 2:
+                return
+
+    def _summed(self, span: int) -> list[Record]:
+        groups: dict[tuple[str, ...], list[Reading | Summary]] = {}
+        places: dict[tuple[str, ...], int] = {}
+        for place, record in enumerate(self._waiting):
+            if isinstance(record, Reading | Summary):
+                key = series_of(record, span)
+                groups.setdefault(key, []).append(record)
+                places[key] = place
+        # A summary stands where the last of its readings stood; a reading alone stays what it is.
+        sums = {places[key]: members[0] if len(members) == 1 else merge(members) for key, members in groups.items()}
+        self.thinned += sum(isinstance(r, Reading) for members in groups.values() if len(members) > 1 for r in members)
+        return [
+            sums.get(place, record)
+            for place, record in enumerate(self._waiting)
+            if place in sums or not isinstance(record, Reading | Summary)
+        ]
 
 
 def _fitted(record: Record) -> Record:

@@ -62,6 +62,11 @@ def thin(connection: sqlite3.Connection) -> int:
     return freed
 
 
+def series_of(record: Reading | Summary, span: int) -> tuple[str, ...]:
+    """What one summary may stand for: readings of one series and quality within a span (microseconds)."""
+    return record.source, record.quantity, record.unit, record.quality, str(record.time // span)
+
+
 def merge(records: Sequence[Reading | Summary]) -> Summary:
     """One summary of readings and summaries of one series; ``last`` is that of the latest, ``quality`` the worst."""
     parts = [_as_summary(record) for record in records]
@@ -110,7 +115,7 @@ def _thin_rows(connection: sqlite3.Connection, rows: list[tuple[int, bytes]], sp
         except WireError:
             continue  # the cloud's quarantine is the place for it
         if isinstance(record, Reading | Summary):
-            key = (record.source, record.quantity, record.unit, record.quality, str(record.time // span))
+            key = series_of(record, span)
         elif isinstance(record, Health):
             key = ("health", str(record.time // span))
         else:

@@ -162,7 +162,7 @@ class Vision:
         faults = [f"camera {n}: {w.counts.reason}" for n, w in self._watches.items() if w.counts.reason]
         faults += [f"outbox: {self._desk.problem}"] if self._desk.problem else []
         detail = describe(self._switch, self._detectors, self._watches.values(), self._scheduler)
-        detail |= {"snapshots": self._shown, "readings_dropped": self._desk.dropped}
+        detail |= {"snapshots": self._shown, "readings_thinned": self._desk.thinned}
         status.beat(detail, "degraded" if faults else "ok", "; ".join(faults))
 
     def _build(self, manifest: Manifest, folder: Path) -> Engine:

@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 
 from contract.detections import Detection
-from contract.records import Event, Lane, Phase, Reading
+from contract.records import Event, Lane, Phase, Quality, Reading, Summary
 from edge.delivery import desk
 from edge.delivery.desk import RecordDesk
 from edge.delivery.outbox import Outbox
 from edge.delivery.schema import OutboxError
+from tests.edge.delivery.samples import drain
+from tests.edge.delivery.test_durability import totals
 
-NOW = 1_800_000_000_000_000
+NOW, SECOND = 1_800_000_000_000_000, 1_000_000
 
 
 def crowd(persons: int) -> Event:
@@ -56,8 +58,10 @@ def test_a_crowd_of_thousands_is_told_with_the_surest_boxes(outbox: Outbox):
     assert min(item.score for item in event.detections) >= event.attrs["boxes_left_out"] / 5000
 
 
-def test_while_the_outbox_is_full_readings_go_before_any_event(outbox: Outbox, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(desk, "MAX_WAITING", 10)
+def test_while_the_outbox_is_full_readings_give_way_to_summaries_that_stand_for_all(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(desk, "MAX_WAITING", 100)
     append = outbox.append
 
     def full(records: object) -> None:
@@ -66,13 +70,19 @@ def test_while_the_outbox_is_full_readings_go_before_any_event(outbox: Outbox, m
     monkeypatch.setattr(outbox, "append", full)
     records = RecordDesk(outbox, lambda: None)
     records.add([crowd(3)])
-    for number in range(30):
-        records.add([Reading(time=NOW + number, source="square", quantity="person-count", value=3.0)])
-        assert not records.flush()
-    assert (records.dropped, records.problem) == (21, "outbox is full")
+    for second in range(50_000):
+        quality = Quality.BAD if second == 40_000 else Quality.GOOD
+        records.add([Reading(time=NOW + second * SECOND, source="gas", quantity="co", value=second, quality=quality)])
+        assert len(records._waiting) <= 100
+    assert not records.flush()
+    assert records.problem == "outbox is full"
     monkeypatch.setattr(outbox, "append", append)
     assert records.flush()
     assert [event.id for event in outbox.open_events()] == ["1"]
+    found = drain(outbox, Lane.LIVE)
+    assert totals(found) == (50_000, 49_999, pytest.approx(sum(range(50_000))))
+    assert records.thinned == sum(r.count for r in found if isinstance(r, Summary)) > 49_000
+    assert [r.time for r in found if r.quality is Quality.BAD] == [NOW + 40_000 * SECOND]
 
 
 def test_an_event_does_not_wait_for_readings_that_find_no_room(tmp_path: Path):
@@ -83,7 +93,7 @@ def test_an_event_does_not_wait_for_readings_that_find_no_room(tmp_path: Path):
     records.add([count, crowd(3), count])
     assert not records.flush()
     assert [event.id for event in outbox.open_events()] == ["1"]
-    assert (woken, records.dropped) == ([True], 0)
+    assert (woken, records.thinned) == ([True], 0)
     assert "is full" in records.problem
     # The event is not told a second time.
     assert not records.flush()
