@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import cv2
 from contract.golden import miscounted
 from contract.manifest import Counting, DataSet, Golden, Manifest, Tolerance
 from models.workshop.crowd.quantize import ACTIVATIONS, Tried, described, quantize_counter, read_tried
-from models.workshop.crowd.recipe import CELL, INPUT, LABEL, NAME, OUTPUT, PORTIONS, SIZE, held_out, learned
+from models.workshop.crowd.recipe import CELL, INPUT, LABEL, NAME, OUTPUT, PARTS, SIZE, held_out, learned
 from models.workshop.crowd.runner import CountRunner
 from models.workshop.crowd.words import LICENCE, NOTICE, PROSE
 from models.workshop.evaluation.counting import Counted, Counts, count, figures, fit_uncertainty
@@ -51,7 +52,7 @@ def export_counter(work: Path, folder: Path, command: str = "") -> Path:
 def quantize(data: Path, work: Path, folder: Path, log: Log) -> dict[str, Path]:
     """The INT8 artefacts, by target, beside the FP32 file. Raises what `quantize_counter` raises."""
     need("onnx", "onnxruntime")
-    crowds = [p for portion in PORTIONS[:2] for p in learned(portion.pictures(data, work))]
+    crowds = [p for portion in PARTS[-1].portions[:2] for p in learned(portion.pictures(data, work))]
     shown = [crowds[n * len(crowds) // CALIBRATION] for n in range(CALIBRATION)]
     source = folder / f"{NAME}.{REFERENCE}.onnx"
     return quantize_counter(source, shown, held(data, work), folder, work / "study" / NAME, log)
@@ -196,10 +197,8 @@ def _golden(
 
 def origin(data: Path, work: Path) -> Origin:
     """Data sets with their licences and the number of pictures used, and the notice."""
-    counted: dict[str, int] = {}
-    for portion in PORTIONS:
-        for picture in learned(portion.pictures(data, work)):
-            counted[picture.source] = counted.get(picture.source, 0) + 1
+    pictures = [p for one in PARTS for portion in one.portions for p in learned(portion.pictures(data, work))]
+    counted = Counter(picture.source for picture in {p.path.resolve(): p for p in pictures}.values())
     sets = tuple(DataSet(name=source, licence=licence_of(source), images=counted[source]) for source in sorted(counted))
     return Origin(sets, LICENCE, NOTICE)
 

@@ -55,5 +55,5 @@ def made_by(part: Part, shares: Sequence[Share], start: Path) -> dict[str, str]:
         for n, share in enumerate(shares)
         for p in share.pictures
     )
-    planned = {field.name: str(getattr(part, field.name)) for field in fields(Part)}
+    planned = {field.name: str(getattr(part, field.name)) for field in fields(Part) if field.name != "portions"}
     return {**planned, "weights": file_hash(start), "pictures": digest(seen)}

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path
 
-from models.workshop.crowd.recipe import FEWEST, NAME, PARTS, PORTIONS, learned
+from models.workshop.crowd.recipe import FEWEST, NAME, PARTS, learned
 from models.workshop.progress import Log
 from models.workshop.provenance import recorded
 from models.workshop.steps import need
@@ -46,13 +46,13 @@ def train_counter(
         )
         for one in PARTS
     ]
-    shares = [Share(part(learned(p.pictures(data, work)), part_of), p.share) for p in PORTIONS]
     about: dict[str, object] = {"part_of": part_of, "recipe": [asdict(one) for one in parts]}
     final, before = own / f"{NAME}.pt", weights
     with recorded(own / f"{NAME}.train.json", command or f"train {NAME}", lambda old: same(old, about)) as record:
         record.states(**about, **machine.described())
-        takes(record, PORTIONS, data, work, own, weights)
         for number, one in enumerate(parts, 1):
+            takes(record, one.portions, data, work, own, before)
+            shares = [Share(part(learned(p.pictures(data, work)), part_of), p.share) for p in one.portions]
             before = train(before, shares, one, own / f"{NAME}.{number}.pt", log, machine)
         shutil.copyfile(before, final.with_suffix(".part"))
         final.with_suffix(".part").replace(final)
