@@ -112,6 +112,8 @@ class Uplink(Part):
 
     broker: str
     """``mqtt://host:1883`` or ``mqtts://host:8883``."""
+    more_brokers: tuple[str, ...] = ()
+    """Other addresses of the same cloud, tried in turn where one cannot be reached."""
     cloud: str
     """``https://host``, for evidence and releases."""
     username: str = ""
@@ -135,6 +137,26 @@ class Uplink(Part):
             raise ValueError("carries a user or password; write them as username and password_file")
         check_port(value)
         return value.rstrip("/")
+
+    @field_validator("more_brokers")
+    @classmethod
+    def _check_brokers(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        first = str(info.data.get("broker", ""))
+        for one in value:
+            parts = urlsplit(one)
+            if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or "@" in parts.netloc:
+                raise ValueError(f"{one!r} is no address; write mqtts://host or mqtt://host")
+            if first and parts.scheme != urlsplit(first).scheme:
+                raise ValueError(f"{one!r} must be {urlsplit(first).scheme}:// as uplink.broker is")
+            check_port(one)
+        value = tuple(one.rstrip("/") for one in value)
+        check_unique((first, *value), "broker")
+        return value
+
+    @property
+    def brokers(self) -> tuple[str, ...]:
+        """All addresses, in the order in which they are tried."""
+        return (self.broker, *self.more_brokers)
 
     def secret(self) -> str:
         """The password, from the file where one is named.

@@ -9,6 +9,7 @@ import random
 import select
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -76,10 +77,13 @@ class Uplink:
         self._now = 0.0
         self._replies: list[bytes] = []
         self._ack_mid: int | None = None
-        parts = urlsplit(settings.broker)
-        self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        self._broker = settings.broker
-        self._client = self._make_client(settings, tls=parts.scheme == "mqtts")
+        self._brokers = deque(settings.brokers)
+        self._client = self._make_client(settings, tls=urlsplit(settings.broker).scheme == "mqtts")
+
+    @property
+    def _broker(self) -> str:
+        """The address that is in use, or will be tried next."""
+        return self._brokers[0]
 
     def fileno(self) -> int | None:
         """The socket to wait for; None without a connection."""
@@ -156,8 +160,9 @@ class Uplink:
         # come back in the same moment.
         self._due = now + self._pause * self._chance.uniform(0.5, 1.5)
         self._pause = min(self._pause * 2, _PAUSE_S[1])
+        parts = urlsplit(self._broker)
         try:
-            self._client.connect(self._host, self._port, KEEPALIVE_S)
+            self._client.connect(parts.hostname or "", parts.port or _PORTS[parts.scheme], KEEPALIVE_S)
         except (OSError, ValueError) as error:
             self._fail(f"broker {self._broker} cannot be reached: {_text(error)}")
             return
@@ -228,6 +233,7 @@ class Uplink:
         if reason != self.reason:
             _log.warning("uplink.down", reason=reason)
         self.reason = reason
+        self._brokers.rotate(-1)
 
 
 def _text(error: Exception) -> str:

@@ -29,21 +29,24 @@ _WRONG_PASSWORD: Final = (0x84, 0x85, 0x86, 0x87, 4, 5)
 def uplink_probes(config: NodeConfig) -> list[Probe]:
     """Broker, cloud and clock."""
     return [
-        Probe("broker", config.uplink.broker, lambda: try_broker(config), 3 * TIMEOUT_S),
+        *(
+            Probe("broker", broker, lambda broker=broker: try_broker(config, broker), 3 * TIMEOUT_S)  # type: ignore[misc]
+            for broker in config.uplink.brokers
+        ),
         Probe("cloud", config.uplink.cloud, lambda: try_cloud(config), 3 * TIMEOUT_S),
         Probe("clock", "time", lambda: try_clock(config), 2 * TIMEOUT_S),
     ]
 
 
-def try_broker(config: NodeConfig) -> Finding:
-    """Connect as the node, under a client id of the check's own: the running node is not thrown out."""
+def try_broker(config: NodeConfig, broker: str) -> Finding:
+    """Connect to an address as the node, under a client id of the check's own: the running node is not thrown out."""
     uplink = config.uplink
-    parts = urlsplit(uplink.broker)
+    parts = urlsplit(broker)
     tls = parts.scheme == "mqtts"
     host, port = parts.hostname or "", parts.port or (8883 if tls else 1883)
 
     def bad(detail: str, way_out: str) -> Finding:
-        return Finding("broker", uplink.broker, ok=False, detail=detail, way_out=way_out)
+        return Finding("broker", broker, ok=False, detail=detail, way_out=way_out)
 
     client = mqtt.Client(
         CallbackAPIVersion.VERSION2, client_id=f"vedette-check-{config.site}-{config.node}", protocol=mqtt.MQTTv311
@@ -80,7 +83,7 @@ def try_broker(config: NodeConfig) -> Finding:
         return bad(f"refused the node's name or password ({answer})", way_out)
     if answer.is_failure:
         return bad(f"refused the connection: {answer}", "look into the broker's log")
-    return Finding("broker", uplink.broker, ok=True, detail="connected" + (", encrypted" if tls else ", not encrypted"))
+    return Finding("broker", broker, ok=True, detail="connected" + (", encrypted" if tls else ", not encrypted"))
 
 
 def _connect(client: mqtt.Client, host: str, port: int) -> Any:

@@ -98,6 +98,38 @@ def test_nothing_is_lost_when_the_broker_dies_in_mid_stream(outbox: Outbox, tmp_
         assert cloud.cloud.records[Lane.LIVE] == [reading(r * 1000 + i) for r in range(3) for i in range(500)]
 
 
+def test_where_one_address_is_dead_the_next_is_tried_and_the_first_again(outbox: Outbox, tmp_path: Path) -> None:
+    one, other = free_port(), free_port()
+    who = {"username": "all", "password": SecretStr("word")}
+    more = (f"mqtt://127.0.0.1:{other}",)
+    with uplink(outbox, f"mqtt://127.0.0.1:{one}", more_brokers=more, **who) as driver:
+        with own_broker(tmp_path / "one", one):
+            driver.until(lambda: driver.uplink.connected)
+        driver.until(lambda: not driver.uplink.connected)
+        with own_broker(tmp_path / "other", other):
+            cloud = CloudClient(other, ADDRESS, "all", "word")
+            outbox.append([event("fire")])
+            driver.until(lambda: cloud.cloud.records[Lane.ALARM] == [event("fire")])
+            cloud.close()
+        driver.until(lambda: not driver.uplink.connected)
+        with own_broker(tmp_path / "one", one):
+            driver.until(lambda: driver.uplink.connected)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("http://host", "is no address; write mqtts://host or mqtt://host"),
+        ("mqtt://host", "must be mqtts:// as uplink.broker is"),
+        ("mqtts://user@host", "is no address"),
+        ("mqtts://first:8883/", "twice"),
+    ],
+)
+def test_another_address_that_cannot_be_is_refused(more: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        UplinkConfig(broker="mqtts://first:8883", cloud="https://first", more_brokers=(more,))
+
+
 def test_a_frozen_broker_is_noticed_and_left(outbox: Outbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge.delivery.uplink.KEEPALIVE_S", 1)
     port = free_port()
