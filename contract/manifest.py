@@ -247,6 +247,9 @@ def _check_task(manifest: Manifest) -> None:
         raise ManifestError(f"{begin}: task {manifest.task!r} is neither 'detect' nor 'count'")
     if (manifest.task == "count") != (manifest.counting is not None):
         raise ManifestError(f"{begin}: 'counting' belongs to a release of task 'count', and to no other")
+    if manifest.counting is not None and manifest.input.stride % manifest.counting.cell:
+        cell, stride = manifest.counting.cell, manifest.input.stride
+        raise ManifestError(f"{begin}: input.stride {stride} is not made of whole cells of {cell} pixels")
     for sample in manifest.golden:
         if (manifest.task == "count") != (sample.count is not None):
             raise ManifestError(f"{begin}: golden sample {sample.file!r} must have a 'count' where the task is 'count'")

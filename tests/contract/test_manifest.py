@@ -49,6 +49,7 @@ def test_manifest_comes_back_and_lists_its_files() -> None:
         ({"task": "count"}, "'counting' belongs to a release of task 'count'"),
         ({"counting": Counting(cell=16)}, "'counting' belongs to a release of task 'count'"),
         ({"task": "count", "counting": Counting(cell=16)}, "must have a 'count' where the task is 'count'"),
+        ({"task": "count", "counting": Counting(cell=20)}, "input.stride 32 is not made of whole cells of 20 pixels"),
         ({"version": "1.0"}, "version"),
         ({"name": "../fire"}, "name"),
     ],

@@ -12,7 +12,7 @@ import cv2
 from contract.golden import miscounted
 from contract.manifest import Counting, DataSet, Golden, Manifest, Tolerance
 from models.workshop.crowd.quantize import ACTIVATIONS, Tried, described, quantize_counter, read_tried
-from models.workshop.crowd.recipe import CELL, INPUT, LABEL, NAME, OUTPUT, PARTS, SIZE, held_out, learned
+from models.workshop.crowd.recipe import CELL, FRAME, INPUT, LABEL, NAME, OUTPUT, PARTS, held_out, learned
 from models.workshop.crowd.runner import CountRunner
 from models.workshop.crowd.words import LICENCE, NOTICE, PROSE
 from models.workshop.evaluation.counting import Counted, Counts, count, figures, fit_uncertainty
@@ -89,7 +89,7 @@ def release_counter(
     for target, run in runs.items():
         found += _measured(data, work, run, counting, target)
         if target != "arm64-s8s8":
-            found.append(speed(NAME, run, target, SIZE))
+            found.append(speed(NAME, run, target, FRAME))
     if not force:
         refuse_worse(found)
     tolerance = Tolerance()
@@ -207,7 +207,7 @@ def quantization(tried: Tried) -> list[str]:
     """The card's part about what was tried."""
     whole = (
         f"Measured on {tried.data}; calibrated on {tried.calibration}. {tried.machine}; one thread, in turns with "
-        f"FP32 ({tried.fp32_ms:.0f} ms at {SIZE[0]}x{SIZE[1]}, off by {tried.fp32_mae:.2f} heads on these pictures). "
+        f"FP32 ({tried.fp32_ms:.0f} ms at {FRAME[0]}x{FRAME[1]}, off by {tried.fp32_mae:.2f} heads on these pictures). "
         "What moved is the mean difference of a count from FP32's, as a share of it; that which moves least is "
         "shipped, of those as good as equal the quickest."
     )
