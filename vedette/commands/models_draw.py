@@ -67,7 +67,9 @@ def _line(image: Any) -> int:
 
 
 def _write(image: Any, text: str, place: tuple[int, int]) -> None:
+    """Orange with a dark rim: it has to be read on anything."""
     import cv2
 
     line = _line(image)
-    cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, line / 4, (0, 80, 255), line - 1, cv2.LINE_AA)
+    for colour, width in (((20, 20, 20), line + 1), ((0, 130, 255), max(1, line - 1))):
+        cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, line / 4, colour, width, cv2.LINE_AA)
