@@ -268,8 +268,14 @@ def test_a_partition_is_taken_only_once_what_was_committed_is_safe(postgres: Emb
         assert journal.heads(connection, [5]) == {5: (0, "")}
         try:
             replicate_to(admin, "nobody")
-            taken = pool.submit(journal.heads, connection, [5])
-            await_rows(database, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'", bool)
+            pause = threading.Event()
+            for _ in range(50):  # until PostgreSQL has taken the setting in
+                taken = pool.submit(journal.heads, connection, [5])
+                pause.wait(0.2)
+                if not taken.done():
+                    break
+                taken.result()
+            assert rows(database, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == [(1,)]
             assert not taken.done()
         finally:
             replicate_to(admin, "")
