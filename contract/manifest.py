@@ -1,6 +1,7 @@
 """What a model release says of itself: its artefacts, its input, its thresholds, its golden samples, its licence."""
 
 from functools import lru_cache
+from math import sqrt
 from pathlib import PurePosixPath
 from typing import Annotated, Final
 
@@ -88,6 +89,10 @@ class Counting(msgspec.Struct, frozen=True, kw_only=True):
     """Pixels of a cell's side, in the input."""
     spread: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     relative: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+    def deviation(self, heads: float, variance: float) -> float:
+        """Standard deviation of a sum over cells, of the sums of their means and variances."""
+        return sqrt(self.spread * variance + (self.relative * heads) ** 2)
 
 
 class Artefact(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,9 +61,7 @@ class CountEngine:
         if maps.shape != wanted or not np.isfinite(maps).all() or (maps < 0).any():
             what = f"shape {maps.shape}" if maps.shape != wanted else "numbers that are no means and variances"
             raise EngineError(f"{self._path}: output {self._output!r} has {what}; needed is {wanted}, 0 or more")
-        return Density(
-            maps[0, 0], maps[0, 1], _frame(spot, sides[1], sides[0]), self._counting.spread, self._counting.relative
-        )
+        return Density(maps[0, 0], maps[0, 1], _frame(spot, sides[1], sides[0]), self._counting)
 
     def warm_up(self) -> None:
         """See ``Engine.warm_up``."""

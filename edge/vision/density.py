@@ -9,8 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.manifest import Counting
+
 FINE: Final = 8
 """Parts of a cell's side when an area is laid over it."""
+PLAIN: Final = Counting(cell=16)
+"""Variances that simply add up."""
 PICTURE: Final = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 
@@ -33,22 +37,20 @@ class Density:
     """Heads in the cells that lie over a picture.
 
     ``mean`` and ``variance`` are ``[rows, columns]``; ``frame`` is x1, y1, x2, y2 of the whole grid in fractions of the
-    picture, less than 0 and more than 1 where the grid reaches beyond it. ``spread`` and ``relative`` are the release's
-    own (see ``contract.manifest.Counting``).
+    picture, less than 0 and more than 1 where the grid reaches beyond it; ``counting`` is the release's.
     """
 
     mean: NDArray[np.float32]
     variance: NDArray[np.float32]
     frame: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
-    spread: float = 1.0
-    relative: float = 0.0
+    counting: Counting = PLAIN
 
     def count(self, area: Sequence[tuple[float, float]] = PICTURE) -> Count:
         """The heads within a polygon (x, y in fractions of the picture), in the whole picture when left out."""
         share = self._share(area)
         heads = float((self.mean * share).sum(dtype=np.float64))
         variance = float((self.variance * share).sum(dtype=np.float64))
-        return Count(heads, sqrt(self.spread * variance + (self.relative * heads) ** 2))
+        return Count(heads, self.counting.deviation(heads, variance))
 
     def _share(self, area: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
         """How much of each cell lies within a polygon, of what of it lies in the picture: ``[rows, columns]``."""

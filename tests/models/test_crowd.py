@@ -29,6 +29,7 @@ PACE = replace(recipe.PARTS[0], steps=4, schedule=0, sizes=((64, 64), (96, 64)),
 
 
 def weights() -> Path:
+    """The published weights. Where their package is not installed a test skips, and says how to get it."""
     try:
         return start_weights()
     except FileNotFoundError as error:
@@ -169,7 +170,7 @@ def test_what_is_exported_counts_as_the_network_does(tmp_path: Path) -> None:
     training_module.train(path, shares, PACE, tmp_path / "c.pt", lambda _: None, ONE)
     run = CountRunner(export(tmp_path / "c.pt", tmp_path / "crowd.onnx"))
     net = load_net(tmp_path / "c.pt")
-    for sides in ((96, 128), (64, 48)):
+    for sides in ((96, 128), (64, 32)):  # multiples of the input's stride: nothing is letterboxed
         image = np.random.default_rng(3).integers(0, 255, (*sides, 3)).astype(np.uint8)
         pixels = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))[None].float() / 255
         with torch.no_grad():

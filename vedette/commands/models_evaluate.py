@@ -109,8 +109,9 @@ def _show(found: "Sequence[Figure]", told: _Told, json: bool) -> None:
 def _heads(name: str, data: Path | None, split: str, target: str | None, degraded: bool, told: _Told) -> "list[Figure]":
     """Figures of the heads that are counted in a split."""
     from edge.vision.picture import read_picture
-    from models.workshop.evaluation.counting import count, figures, folder_of, marked
+    from models.workshop.evaluation.counting import count, figures, marked
     from models.workshop.evaluation.degraded import WORDS, degrade
+    from models.workshop.evaluation.evaluate import set_folder
     from models.workshop.progress import track
     from models.workshop.sets.data import read_set
     from models.workshop.sets.labels import LabelError
@@ -122,7 +123,7 @@ def _heads(name: str, data: Path | None, split: str, target: str | None, degrade
         return found.heads, found.sd
 
     try:
-        folder = folder_of(name, data)
+        folder, _ = set_folder(name, data)
         about = f"{folder.resolve().name}/{split}"
         pictures = marked(read_set(folder, split, anywhere=False), about)
     except (KeyError, OSError, ValueError) as error:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-
 from contract.golden import miscounted
 from contract.manifest import Counting, DataSet, Golden, Manifest, Tolerance
 from models.workshop.crowd.quantize import ACTIVATIONS, Tried, described, quantize_counter, read_tried
@@ -22,7 +20,7 @@ from models.workshop.evaluation.measure import REFERENCE, SHIPPED, speed
 from models.workshop.progress import Log, track
 from models.workshop.provenance import file_hash, recorded
 from models.workshop.release.card import table, write_card
-from models.workshop.release.golden import sha256
+from models.workshop.release.golden import sha256, write_sample
 from models.workshop.release.release import GOLDEN, Origin, RefusedError, publish
 from models.workshop.sets.data import Image, Picture, read_set
 from models.workshop.sets.licences import licence_of
@@ -126,7 +124,7 @@ def _measured(data: Path, work: Path, run: CountRunner, counting: Counting, targ
 
     def counts(image: Image) -> tuple[float, float]:
         heads, variance = run(image)
-        return heads, (counting.spread * variance + (counting.relative * heads) ** 2) ** 0.5
+        return heads, counting.deviation(heads, variance)
 
     result: list[Figure] = []
     for about, pictures in (
@@ -181,10 +179,7 @@ def _golden(
 ) -> tuple[Golden, ...]:
     samples = []
     for name, image in pictures:
-        path = folder / "golden" / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
-            raise OSError(f"{path}: could not be written")
+        path = write_sample(folder, name, image)
         heads = round(run(image)[0], 2)
         samples.append(Golden(file=f"golden/{name}.png", sha256=sha256(path), expected=(), count=heads))
     counts = [sample.count or 0.0 for sample in samples]

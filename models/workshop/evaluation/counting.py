@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,14 +116,6 @@ def fit_uncertainty(counted: Sequence[Counted]) -> tuple[float, float]:
             unlikely = float((np.log(variance) + off**2 / variance).sum())
             best = min(best, (unlikely, float(spread), float(relative)))
     return round(best[1], 4), round(best[2], 4)
-
-
-def folder_of(name: str, data_dir: Path | None) -> Path:
-    """The folder whose labels measure a counter: that given, or its own in the data folder."""
-    from models.workshop.sets.data import data_folder
-
-    data = data_folder(data_dir)
-    return data if (data / "labels.jsonl").is_file() else data / name
 
 
 def marked(pictures: Sequence[Picture], about: str) -> list[Picture]:

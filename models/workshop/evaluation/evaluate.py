@@ -39,8 +39,8 @@ LABELS = {
     "plate": ("plate",),
     "face": ("face",),
 }
-SETS = {"fire": "fire", "person": "person", "vehicle": "plate", "plate": "plate"}
-"""Where in the data folder a detector's own set lies."""
+SETS = {"fire": "fire", "person": "person", "vehicle": "plate", "plate": "plate", "crowd": "crowd"}
+"""Where in the data folder a model's own set lies."""
 
 
 @dataclass(frozen=True)

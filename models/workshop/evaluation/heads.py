@@ -10,7 +10,6 @@ Nobody labelled faces in the data sets. Two things stand in, and figures made wi
 # mypy: disable-error-code="misc"
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,20 +88,11 @@ def look(pictures: Iterable[Picture], detect: Detect, judge: MoveNet) -> list[Lo
 def labelled(pictures: Iterable[Picture], detect: Detect) -> list[Look]:
     """The detector on pictures of a set with `heads` points in its labels."""
     result = []
-    points: dict[Path, list[tuple[float, float]]] = {}
     for picture in pictures:
-        folder = picture.path.parents[1]
-        if folder not in points:
-            points |= _points(folder)
-            points[folder] = []
-        heads = tuple(Head(((x / picture.width, y / picture.height),), ()) for x, y in points.get(picture.path, []))
+        w, h = picture.width, picture.height
+        heads = tuple(Head(((x / w, y / h),), ()) for x, y in picture.heads or ())
         result.append(Look(tuple(detect(picture.read())), heads, True))
     return result
-
-
-def _points(folder: Path) -> dict[Path, list[tuple[float, float]]]:
-    rows = [json.loads(line) for line in (folder / "labels.jsonl").read_text().splitlines()]
-    return {folder / r["image"]: [(float(x), float(y)) for x, y in r.get("heads", [])] for r in rows}
 
 
 def within(box: Box, point: Point, grown: float = 0.0) -> bool:

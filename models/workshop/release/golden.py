@@ -48,10 +48,7 @@ def make_golden(
     """
     samples = []
     for name, image in pictures:
-        path = folder / "golden" / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
-            raise OSError(f"{path}: could not be written")
+        path = write_sample(folder, name, image)
         expected = tuple(
             Detection(d.label, round(d.score, 4), tuple(round(v, 4) for v in d.box))  # type: ignore[arg-type]
             for d in detect(image)
@@ -60,6 +57,15 @@ def make_golden(
         texts = tuple(reads(image, found.box) for found in expected) if reads else ()
         samples.append(Golden(file=f"golden/{name}.png", sha256=sha256(path), expected=expected, texts=texts))
     return tuple(samples)
+
+
+def write_sample(folder: Path, name: str, image: Image) -> Path:
+    """Write a picture (HxWx3 BGR) as `golden/<name>.png` of a release's folder. Raises `OSError`."""
+    path = folder / "golden" / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
+        raise OSError(f"{path}: could not be written")
+    return path
 
 
 def check_golden(manifest: Manifest, folder: Path, detect: Detect) -> list[Problem]:
