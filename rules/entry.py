@@ -1,12 +1,11 @@
 """What the rules read: the journal, entry by entry."""
 
-from dataclasses import dataclass
+import msgspec
 
 from contract.records import Lane, Record
 
 
-@dataclass(frozen=True, slots=True)
-class RecordEntry:
+class RecordEntry(msgspec.Struct, frozen=True, gc=False):
     """A record as the journal holds it. ``time`` is the record's own where that was believable, else ``arrived``."""
 
     time: int
@@ -17,8 +16,7 @@ class RecordEntry:
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class TickEntry:
+class TickEntry(msgspec.Struct, frozen=True, gc=False):
     """Time passes: once a second for each partition with nodes, so that windows run out without any record."""
 
     time: int

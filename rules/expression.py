@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from cel_expr_python import cel  # type: ignore[import-untyped]  # it brings stubs, but no py.typed
 
+from rules.comparison import parse, verdict
+
 Scalar = float | int | str | bool | timedelta
 
 
@@ -64,11 +66,14 @@ class ExpressionFaultError(RuntimeError):
 class Expression:
     """A compiled condition."""
 
-    __slots__ = ("_compiled", "known", "text")
+    __slots__ = ("_compiled", "_plain", "known", "text", "tree")
 
-    def __init__(self, text: str, compiled: cel.Expression) -> None:
+    def __init__(self, text: str, compiled: cel.Expression, names: frozenset[str]) -> None:
         self.text = text
         self._compiled = compiled
+        self.tree = parse(text, names)
+        """What it says, where that is no more than comparisons."""
+        self._plain = None if self.tree is None else verdict(self.tree)
         self.known = "known." in text
         """Whether it asks which names have a value."""
 
@@ -78,6 +83,8 @@ class Expression:
         Raises:
             ExpressionFaultError: it failed, and not for want of a value.
         """
+        if self._plain is not None:
+            return self._plain(values)
         result = self._compiled.eval(data=values).value()
         if result is True or result is False:
             return result
@@ -119,7 +126,7 @@ def compile_condition(text: object, names: Mapping[str, Kind]) -> Expression:
         raise _explained(str(error), names) from None
     if compiled.return_type() != cel.Type.BOOL:
         raise ExpressionError(f"gives {compiled.return_type().name()}, not true or false; compare it with something")
-    return Expression(text, compiled)
+    return Expression(text, compiled, frozenset(variables))
 
 
 def _explained(message: str, names: Mapping[str, Kind]) -> ExpressionError:

@@ -13,6 +13,7 @@ from contract.ids import check_id
 from rules.document import Document, Path, read_documents, unknown_key
 from rules.durations import SECOND, parse_duration
 from rules.expression import Expression, ExpressionError, Kind, check_name, compile_condition
+from rules.guard import Guard
 from rules.rule import Case, Key, Reference, Rule, RuleSet, RuleTest, Scope
 from rules.signal import Severity
 from rules.template import Template, parse_template
@@ -119,6 +120,7 @@ def _rule(document: Document) -> Rule:
         about=raw.about,
         known=known,
         lazy=not known and any(let.costly for let in lets),
+        guard=None if when.tree is None else Guard(when.tree, {let.name: let.moves for let in lets}),
     )
 
 

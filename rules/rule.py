@@ -11,6 +11,7 @@ import msgspec
 
 from rules.document import RuleError
 from rules.expression import Expression
+from rules.guard import Guard
 from rules.signal import Severity
 from rules.template import Template
 from rules.windows import Let
@@ -104,6 +105,8 @@ class Rule:
     """Whether a condition asks which names have a value."""
     lazy: bool = False
     """Whether costly windows may be left out where ``when`` is false without them."""
+    guard: Guard | None = None
+    """What keeps ``when`` from being true; None where it says more than comparisons."""
 
 
 @dataclass(frozen=True)

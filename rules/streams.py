@@ -85,11 +85,14 @@ class Selector:
         """The attribute of an event, where the field is one."""
         return self.field.removeprefix("attrs.") if self.field.startswith("attrs.") else ""
 
-    def value_of(self, item: Item, kind: Kind) -> Value | None:
-        """The field as a ``kind``; None where it is missing or something else."""
-        if isinstance(item, Event) and self.field.startswith("attrs."):
-            return as_kind(item.attrs.get(self.attribute), kind)
-        return as_kind(getattr(item, self.field), kind)
+    def reader(self, kind: Kind) -> Callable[[Item], Value | None]:
+        """How to read the field as a ``kind``; what it reads is None where it is missing or something else."""
+        field, attribute = self.field, self.attribute
+        if attribute:
+            return lambda item: as_kind(item.attrs.get(attribute), kind) if isinstance(item, Event) else None
+        if self.stream == "reading" and field == "value" and kind is Kind.NUMBER:
+            return lambda item: float(item.value) if isinstance(item, Reading) else None
+        return lambda item: as_kind(getattr(item, field), kind)
 
 
 def parse_selector(text: object) -> Selector:

@@ -96,6 +96,8 @@ class Let:
     """How long a sample can matter, microseconds."""
     costly: bool
     """Whether its value takes so much work that it is asked for only where the condition hangs on it."""
+    moves: str
+    """How a sample moves it: the window's function, and ``open`` for the last of the events that are open."""
     signature: str
     """Its definition in one line: state of a window with another signature is not taken over."""
 
@@ -123,7 +125,8 @@ def parse_let(name: str, raw: object) -> Let:
     endless = function == "open" or (function == "last" and "over" not in options)
     option = "within" if function == "then" else "over"
     span = occurrences.FORGET if endless else _duration(options, option, _TREND_OVER)
-    return Let(name, kind, taps, _maker(function, options, taps), span, function in _COSTLY, signature)
+    moves = "open" if endless else function
+    return Let(name, kind, taps, _maker(function, options, taps), span, function in _COSTLY, moves, signature)
 
 
 def _every_option() -> frozenset[str]:

@@ -5,8 +5,11 @@ entries too. Two engines with the same rules and the same entries say the same, 
 anywhere in between and went on from its snapshot.
 """
 
+from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Any, Final
+
+from msgspec.structs import replace as _replace
 
 from contract.records import Event, Health, Lane, Phase, Reading
 from rules.durations import MINUTE, SECOND
@@ -70,6 +73,7 @@ class Engine:
         )
         self._keys: list[dict[str, _State]] = [{} for _ in rules]
         self._queue: list[tuple[int, int, str]] = []
+        self._routes: dict[tuple[str, str, str, str], tuple[tuple[Feed, str], ...]] = {}
         self._revisions = Revisions()
         self._withdrawn: list[Signal] = []
         if state is not None:
@@ -84,20 +88,17 @@ class Engine:
         signals = self._advance(entry.time) if entry.time > self.now else []
         record = entry.record
         if isinstance(record, Reading):
-            for feed in self._readings.get(record.quantity):
-                self._offer(feed, entry, record.source, "", record, signals)
+            self._hear(entry, record, signals)
         elif isinstance(record, Event):
             name = f"{entry.site}/{entry.node}/{record.id}"
             first = not self._revisions.known(name)
             if self._revisions.newer(name, record.revision, self.now, closes=record.phase is Phase.CLOSE):
                 # What is heard of for the first time has lasted since it began: after an outage that may be days.
                 at = min(record.started, entry.time) if first else entry.time
-                for feed in self._events.get(record.kind):
-                    self._offer(feed, entry, record.source, record.zone, record, signals, at)
+                self._tell(self._events.get(record.kind), entry, record.source, record.zone, record, signals, at)
         elif isinstance(record, Health) and self._heeds_health:
             for stream, who, item in parts_of(record):
-                for feed in self._tables[stream].anything:
-                    self._offer(feed, entry, who, "", item, signals)
+                self._tell(self._tables[stream].anything, entry, who, "", item, signals)
         return signals
 
     def snapshot(self) -> bytes:
@@ -139,9 +140,31 @@ class Engine:
                 self._enqueue(number, key, state)
         return signals
 
-    def _offer(
+    def _hear(self, entry: RecordEntry, record: Reading, signals: list[Signal]) -> None:
+        """A reading, which is most of what comes: who listens to its series is looked up once."""
+        series = entry.site, entry.node, record.source, record.quantity
+        route = self._routes.get(series)
+        if route is None:
+            if len(self._routes) >= MOST_KEYS:
+                self._routes.clear()
+            route = self._routes[series] = self._route(*series)
+        if route:
+            whole = f"{entry.site}/{entry.node}/{record.source}"
+            sample = Sample(entry.time, whole, float(record.value))
+            for feed, key in route:
+                self._offer(feed, key, entry, record.source, "", record, sample, signals, entry.time)
+
+    def _route(self, site: str, node: str, source: str, quantity: str) -> tuple[tuple[Feed, str], ...]:
+        """Who listens to a series, and under which key."""
+        return tuple(
+            (feed, feed.key(site, node, source, quantity if feed.rule.key is Key.SERIES else ""))
+            for feed in self._readings.get(quantity)
+            if feed.scope is None or feed.scope.holds(site, node, source, "")
+        )
+
+    def _tell(
         self,
-        feed: Feed,
+        feeds: Iterable[Feed],
         entry: RecordEntry,
         source: str,
         zone: str,
@@ -149,22 +172,39 @@ class Engine:
         signals: list[Signal],
         at: int | None = None,
     ) -> None:
-        """Show an item to one rule's windows, and look at the condition where one of them took it.
+        """An event or a part of a health report. A condition that it makes true has been so since ``at``, the entry's
+        time when left out."""
+        event, opened = (item.id, is_open(item)) if isinstance(item, Event) else ("", False)
+        whole = f"{entry.site}/{entry.node}/{source}" if source else f"{entry.site}/{entry.node}"
+        sample = Sample(entry.time, whole, None, True, event, opened)
+        for feed in feeds:
+            if feed.scope is None or feed.scope.holds(entry.site, entry.node, source, zone):
+                key = feed.key(entry.site, entry.node, source, "" if feed.rule.key is Key.SERIES else zone)
+                since = entry.time if at is None else at
+                self._offer(feed, key, entry, source, zone, item, sample, signals, since)
 
-        A condition that it makes true has been so since ``at``, the entry's time when left out.
-        """
-        if feed.scope is not None and not feed.scope.holds(entry.site, entry.node, source, zone):
-            return
-        quantity = item.quantity if isinstance(item, Reading) else ""
-        key = feed.key(entry.site, entry.node, source, quantity if feed.rule.key is Key.SERIES else zone)
+    def _offer(
+        self,
+        feed: Feed,
+        key: str,
+        entry: RecordEntry,
+        source: str,
+        zone: str,
+        item: Item,
+        sample: Sample,
+        signals: list[Signal],
+        at: int,
+    ) -> None:
+        """Show an item to one rule's windows, and look at the condition where one of them took it."""
         keys = self._keys[feed.number]
         state = keys.get(key)
         if state is None:
+            quantity = item.quantity if isinstance(item, Reading) else ""
             state = _State(Row(entry.site, entry.node, source, zone, quantity), [let.make() for let in feed.rule.lets])
         elif state.row.fault_until > self.now:
             return
         try:
-            taken = self._fill(feed, entry, source, item, state)
+            taken = self._fill(feed, item, sample, state)
         except Exception as error:  # noqa: BLE001  whatever one rule does must not stop the others
             keys[key] = state
             self._suspend(feed.number, key, state, error, signals)
@@ -176,43 +216,64 @@ class Engine:
                 self._refuse(feed.number, keys, signals)
                 return
             keys[key] = state
-        self._look(feed.number, key, state, entry.time if at is None else at, signals)
+        self._look(feed.number, key, state, at, signals)
 
-    def _fill(self, feed: Feed, entry: RecordEntry, source: str, item: Item, state: _State) -> bool:
-        whole = f"{entry.site}/{entry.node}/{source}" if source else f"{entry.site}/{entry.node}"
-        event = item.id if isinstance(item, Event) else ""
-        opened = is_open(item)
+    def _fill(self, feed: Feed, item: Item, seen: Sample, state: _State) -> bool:
+        """Show the item to the windows; whether the condition has to be looked at. ``seen`` is what a window sees of it
+        that has no wishes of its own."""
+        quality = item.quality if isinstance(item, Reading) else None
+        row, now = state.row, self.now
         taken = False
+        kept = row.blocked_by
         verdicts: dict[str, bool] = {}
         for listener in feed.listeners:
             tap, window = listener.tap, state.windows[listener.window]
-            matches = True
-            if isinstance(item, Reading) and item.quality not in tap.qualities:
+            if quality is not None and quality not in tap.qualities:
                 if not isinstance(window, Absent):
                     continue
-                matches = False
-            if matches and tap.where is not None and listener.fields is not None:
-                verdict = verdicts.get(tap.where.text)
-                if verdict is None:
-                    verdict = verdicts[tap.where.text] = tap.where.evaluate(listener.fields(item)) is True
-                matches = verdict
-            value = tap.selector.value_of(item, tap.takes)
-            sample = Sample(entry.time, whole, value, matches, event, opened, tap.stage)
-            taken = window.update(sample, self.now) or taken
+                sample = _replace(seen, matches=False)
+            elif listener.plain:
+                sample = seen
+            else:
+                matches = True
+                if tap.where is not None and listener.fields is not None:
+                    verdict = verdicts.get(tap.where.text)
+                    if verdict is None:
+                        verdict = verdicts[tap.where.text] = tap.where.evaluate(listener.fields(item)) is True
+                    matches = verdict
+                sample = _replace(seen, value=listener.read(item), matches=matches, stage=tap.stage)
+            if window.update(sample, now):
+                taken = True
+                if kept and not self._keeps(feed.rule, row, listener.window, sample):
+                    kept = ()
         if taken:
             # When we heard of them: what is told late is no older news.
-            state.row.named(whole, event, self.now, is_open=opened)
-        return taken
+            row.named(seen.source, seen.event, now, is_open=seen.open)
+        return taken and not kept
+
+    def _keeps(self, rule: Rule, row: Row, window: int, sample: Sample) -> bool:
+        """Whether what keeps the key's condition false still does, now that a window has taken a sample. One that runs
+        out before the key's next moment would have to be planned for."""
+        if rule.guard is None or sample.time + rule.lets[window].span < row.due:
+            return False
+        for number in row.blocked_by:
+            blocker = rule.guard.blockers[number]
+            if blocker.window == window and (blocker.keeps is None or not blocker.keeps(sample.value)):
+                return False
+        return True
 
     def _look(self, number: int, key: str, state: _State, at: int, signals: list[Signal]) -> None:
         """Ask the windows, step the episode, and plan when to look again."""
         rule, row = self._rule(number), state.row
+        row.blocked_by = ()
         try:
-            signal = step(rule, row, self._values(rule, state), self.now, at)
-            due = min(
-                (time for window in state.windows if (time := window.due(self.now, self._listening)) is not None),
-                default=0,
-            )
+            values = self._values(rule, state)
+            signal = step(rule, row, values, self.now, at)
+            due = 0
+            for window in state.windows:
+                time = window.due(self.now, self._listening)
+                if time is not None and (not due or time < due):
+                    due = time
         except Exception as error:  # noqa: BLE001  whatever one rule does must not stop the others
             self._suspend(number, key, state, error, signals)
             return
@@ -224,6 +285,9 @@ class Engine:
         wake = row.wake(rule, self.now)
         row.due = min(due, wake) if due and wake else due or wake
         if row.due:
+            if rule.guard is not None and not (row.raised or row.pending or row.fault):
+                row.blocked_by = rule.guard.find(values, state.windows)
+                row.due = rule.guard.due(row.blocked_by, state.windows, self.now, self._listening) or row.due
             row.due = max(row.due, self.now + 1)
             self._enqueue(number, key, state)
         elif not row.raised and row.fault is None:
@@ -234,19 +298,24 @@ class Engine:
         """What the windows say. Trends are left out where the condition is false whatever they say: an answer that does
         not hang on what is missing is the answer."""
         values: dict[str, Any] = {}
-        lazy = rule.lazy and not state.row.raised
-        for costly in (False, True) if lazy else (None,):
-            if costly and rule.when.evaluate(values) is False:
-                break
-            for let, window in zip(rule.lets, state.windows, strict=True):
-                if costly is not None and let.costly is not costly:
-                    continue
-                value = window.value(self.now, self._listening)
-                if value is not None:
-                    values[let.name] = value
-                if rule.known:
-                    values[f"known.{let.name}"] = value is not None
+        if not rule.lazy or state.row.raised:
+            self._ask(rule, state, values, None)
+            return values
+        self._ask(rule, state, values, False)
+        if rule.when.evaluate(values) is not False:
+            self._ask(rule, state, values, True)
         return values
+
+    def _ask(self, rule: Rule, state: _State, values: dict[str, Any], costly: bool | None) -> None:
+        """Add what the windows say: the costly ones, the others, or (None) all."""
+        for let, window in zip(rule.lets, state.windows, strict=True):
+            if costly is not None and let.costly is not costly:
+                continue
+            value = window.value(self.now, self._listening)
+            if value is not None:
+                values[let.name] = value
+            if rule.known:
+                values[f"known.{let.name}"] = value is not None
 
     def _enqueue(self, number: int, key: str, state: _State) -> None:
         """See to it that the key is looked at when due. An entry that comes too early only enqueues again, so that a
@@ -259,6 +328,7 @@ class Engine:
     def _suspend(self, number: int, key: str, state: _State, error: Exception, signals: list[Signal]) -> None:
         """Leave the rule alone for this key; what it has raised stays raised."""
         row = state.row
+        row.blocked_by = ()
         if row.fault is None:
             row.fault = fault_raised(self._rule(number), key, error, self.now)
             signals.append(row.fault)
@@ -303,6 +373,7 @@ class Engine:
                 windows.append(window)
             if held.wording != rule.wording:
                 row.due = self.now + 1
+                row.blocked_by = ()
             state = _State(row, windows)
             self._keys[number][key] = state
             self._enqueue(number, key, state)

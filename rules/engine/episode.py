@@ -52,21 +52,26 @@ class Row(msgspec.Struct):
     """When the fault is over, if there is no further one."""
     sources: dict[str, int] = {}
     events: dict[str, int] = {}
+    blocked_by: tuple[int, ...] = ()
+    """Which of the rule's blockers kept the condition false when it was last looked at, with nothing going on."""
 
     def named(self, source: str, event: str, time: int, *, is_open: bool) -> None:
         """Note who took part."""
         self.sources.pop(source, None)
         self.sources[source] = time
+        if len(self.sources) > MOST_NAMED:
+            del self.sources[next(iter(self.sources))]
         if event:
             self.events.pop(event, None)
             if is_open or self.raised or self.pending:
                 self.events[event] = time
-        for table in (self.sources, self.events):
-            if len(table) > MOST_NAMED:
-                del table[next(iter(table))]
+            if len(self.events) > MOST_NAMED:
+                del self.events[next(iter(self.events))]
 
     def wake(self, rule: Rule, now: int) -> int:
         """When the episode has to be looked at again; 0 for never."""
+        if not (self.raised or self.pending or self.later or self.fault_over):
+            return 0  # nothing is going on: what most keys say most of the time
         times = [self.later, self.fault_until, self.fault_over]
         if self.raised:
             times.append(self.clearing and self.clearing + rule.clear_after)

@@ -5,17 +5,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from rules.rule import Key, Rule, RuleSet, Scope
+from rules.signals.window import Value
 from rules.streams import ANY, STREAMS, Item, fields_of
 from rules.windows import Tap
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A tap of one window: the window's place in the rule, and how ``where`` sees an item (None: there is none)."""
+    """A tap of one window: the window's place in the rule, how it reads its field from an item, and how ``where`` sees
+    one (None: there is none)."""
 
     window: int
     tap: Tap
+    read: Callable[[Item], Value | None]
     fields: Callable[[Item], dict[str, Any]] | None
+    plain: bool
+    """Whether it takes a reading's value as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,13 @@ def _feeds(rules: RuleSet, stream: str, name: str | None) -> tuple[Feed, ...]:
     feeds = []
     for number, rule in enumerate(rules):
         listeners = tuple(
-            Listener(place, tap, fields_of(stream) if tap.where is not None else None)
+            Listener(
+                place,
+                tap,
+                tap.selector.reader(tap.takes),
+                fields_of(stream) if tap.where is not None else None,
+                stream == "reading" and tap.selector.field == "value" and tap.where is None and tap.stage == 0,
+            )
             for place, let in enumerate(rule.lets)
             for tap in reversed(let.taps)  # a sequence's later step first: one record is not two steps
             if tap.selector.stream == stream and tap.selector.name in (ANY, "", name)
@@ -72,8 +83,12 @@ def _feeds(rules: RuleSet, stream: str, name: str | None) -> tuple[Feed, ...]:
 
 _KEYS: dict[Key, Callable[[str, str, str, str], str]] = {
     Key.SOURCE: lambda site, node, source, zone: f"{site}/{node}/{source}" if source else f"{site}/{node}",
-    Key.ZONE: lambda site, node, source, zone: "/".join(part for part in (site, node, source, zone) if part),
-    Key.SERIES: lambda site, node, source, quantity: "/".join(part for part in (site, node, source, quantity) if part),
+    Key.ZONE: lambda site, node, source, zone: "/".join(filter(None, (site, node, source, zone))),
+    Key.SERIES: lambda site, node, source, quantity: (
+        f"{site}/{node}/{source}/{quantity}"
+        if source and quantity
+        else "/".join(filter(None, (site, node, source, quantity)))
+    ),
     Key.NODE: lambda site, node, source, zone: f"{site}/{node}",
     Key.SITE: lambda site, node, source, zone: site,
     Key.CITY: lambda site, node, source, zone: "",

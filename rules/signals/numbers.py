@@ -24,7 +24,8 @@ class _Numbers(Window):
         value = sample.value
         if not sample.matches or not isinstance(value, int | float) or self.order.late(sample, now):
             return False
-        self.panes.add(sample.time, float(value))
+        if self.panes.add(sample.time, float(value)):
+            self.panes.expire(now)  # it may be long until somebody asks
         return True
 
     def due(self, now: int, listening: int) -> int | None:

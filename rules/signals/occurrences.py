@@ -24,7 +24,8 @@ class Count(Window):
     def update(self, sample: Sample, now: int) -> bool:
         if not sample.matches or self.order.late(sample, now):
             return False
-        self.panes.add(sample.time, 1.0)
+        if self.panes.add(sample.time, 1.0):
+            self.panes.expire(now)  # it may be long until somebody asks
         return True
 
     def value(self, now: int, listening: int) -> int:
@@ -142,7 +143,7 @@ class Absent(Window):
         return now - max(self.since, self.latest, listening) >= self.order.span
 
     def due(self, now: int, listening: int) -> int | None:
-        heard = max(self.since, self.latest, listening if self.since else 0)
+        heard = max(self.since, self.latest, listening)
         while heard and now - heard < 3 * self.order.span:
             heard += self.order.span
             if heard > now:

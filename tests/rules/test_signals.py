@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from itertools import pairwise
+from math import fsum
 from statistics import mean
 
 import pytest
@@ -244,3 +245,28 @@ def test_a_window_taken_down_and_put_up_again_goes_on_as_before(steps, cut: int)
             assert whole.update(sample, now) == parts.update(sample, now)
             assert whole.value(now, T) == parts.value(now, T)
             assert whole.due(now, 0) == parts.due(now, 0)
+
+
+@PATIENT
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3000), st.floats(-1e12, 1e12) | st.floats(allow_nan=False, allow_infinity=False)),
+        max_size=60,
+    )
+)
+def test_a_mean_is_the_exact_sum_of_its_panes(pairs: list[tuple[int, float]]) -> None:
+    """Kept from sample to sample, and yet what summing all panes anew would give: nothing is left of what ran out."""
+    window = Average(SPAN)
+    now = T
+    for second, value in pairs:
+        now += second * SECOND // 20
+        window.update(Sample(now, "a", value), now)
+        panes = window.panes
+        try:
+            expected = fsum(panes.sums) / sum(panes.counts)
+        except OverflowError:
+            return
+        assert window.value(now, 0) == expected
+        restored = Panes(SPAN)
+        restored.load(panes.dump())
+        assert restored.mean() == expected
