@@ -51,7 +51,7 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
     positions: dict[Lane, Count]
     time: Micros
     credit: int = 1_048_576
-    """Bytes the node may have outstanding."""
+    """Bytes, unpacked, that the node may have outstanding: what waits in the cloud's memory."""
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ack"):

@@ -29,7 +29,7 @@ from cloud.store.feed import WAKE_TOPIC
 from contract.messages import Ack, Welcome
 from contract.records import Lane
 from contract.topics import Channel
-from contract.wire import MAX_WIRE, encode
+from contract.wire import encode
 
 ROUND_S: Final = 0.5
 """Between two looks at who holds what, and two beats."""
@@ -38,6 +38,8 @@ TURN_S: Final = 0.1
 MOST_RECORDS: Final = 10_000
 _LEAST_RECORDS: Final = 500
 _MOST_CREDIT: Final = 1024 * 1024
+_HELD: Final = 3
+"""A batch of small readings takes so many times its unpacked size while it waits (see ``cloud.ingest.arrival``)."""
 _log = structlog.get_logger("cloud.ingest")
 
 
@@ -215,9 +217,10 @@ class Session:
             self._link.publish(address.topic(Channel.ACK), encode(ack))
 
     def _credit(self) -> int:
-        """An equal share of the room there is for each node of ours, but never less than one message."""
-        room = (MOST_WAITING - self._waiting.bytes) // max(self._nodes.count(self._heads), 1)
-        return min(max(room, MAX_WIRE), _MOST_CREDIT)
+        """An equal share of the room there is for each node of ours. A node may always send one batch, whatever this
+        is."""
+        room = (MOST_WAITING - self._waiting.bytes) // _HELD // max(self._nodes.count(self._heads), 1)
+        return min(max(room, 0), _MOST_CREDIT)
 
     def _count(self, gathered: Gathered) -> None:
         for verdict in gathered.verdicts:

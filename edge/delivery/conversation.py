@@ -12,7 +12,7 @@ import structlog
 
 from contract.messages import Ack, Hello, Welcome
 from contract.records import Lane
-from contract.wire import WireError, decode_down, encode
+from contract.wire import WireError, decode_down, encode, unpacked_bytes
 from edge.delivery.lanes import NumberedBatch, Verdict
 from edge.delivery.outbox import Outbox
 from edge.delivery.window import ORDER, Flight, Window
@@ -207,5 +207,5 @@ class Conversation:
             return False
         payload = encode(batch.message(self._clock()))
         self._payloads[batch.lane, batch.first] = payload
-        self.window.add(batch.lane, [Flight(batch.first, batch.last, len(payload))])
+        self.window.add(batch.lane, [Flight(batch.first, batch.last, len(payload), unpacked_bytes(payload))])
         return True

@@ -22,11 +22,12 @@ MAX_CREDIT: Final = 32 * MAX_WIRE
 
 @dataclass
 class Flight:
-    """A numbered batch of ``size`` bytes on the wire."""
+    """A numbered batch of ``size`` bytes on the wire, and ``unpacked`` bytes in the cloud's memory."""
 
     first: int
     last: int
     size: int
+    unpacked: int
     sent: float | None = None
     """When it was last sent; None: to be sent (again)."""
     times: int = 0
@@ -47,6 +48,11 @@ class LaneWindow:
     def outstanding(self) -> int:
         """Bytes sent and not answered."""
         return sum(flight.size for flight in self.flights if flight.sent is not None)
+
+    @property
+    def held(self) -> int:
+        """Bytes that they are unpacked."""
+        return sum(flight.unpacked for flight in self.flights if flight.sent is not None)
 
     @property
     def unsent(self) -> Flight | None:
@@ -121,7 +127,7 @@ class Window:
     """The three lanes under one credit.
 
     Args:
-        credit: bytes that may be under way.
+        credit: bytes, unpacked, that may be under way.
     """
 
     def __init__(self, credit: int = 8 * MAX_WIRE) -> None:
@@ -145,16 +151,20 @@ class Window:
         self.lanes[lane].flights.extend(flights)
 
     def room(self, lane: Lane) -> int:
-        """Bytes that a new batch of this lane may have; 0 where it has to wait."""
+        """Bytes, unpacked, that a new batch of this lane may have; 0 where it has to wait."""
         window = self.lanes[lane]
         if window.unsent is not None:
             return 0
-        size = MAX_WIRE if lane is Lane.ALARM else min(MAX_WIRE, max(window.limit.bytes - window.outstanding, 0))
+        if lane is Lane.ALARM:
+            return MAX_WIRE if self._may_send(lane, DelayLimit.LEAST, DelayLimit.LEAST) else 0
+        size = min(MAX_WIRE, max(window.limit.bytes - window.outstanding, 0))
         if window.outstanding == 0:
             size = max(size, DelayLimit.LEAST)
         elif size < DelayLimit.LEAST:
             return 0
-        return size if self._may_send(lane, min(size, DelayLimit.LEAST)) else 0
+        if not self._may_send(lane, DelayLimit.LEAST, DelayLimit.LEAST):
+            return 0
+        return min(size, max(self._left(lane), DelayLimit.LEAST))
 
     def next(self, now: float) -> tuple[Lane, Flight] | None:
         """The batch to put on the wire now, if any; call it again until there is none."""
@@ -162,7 +172,7 @@ class Window:
             window = self.lanes[lane]
             window.expire(now)
             flight = window.unsent
-            if flight is not None and self._may_send(lane, flight.size):
+            if flight is not None and self._may_send(lane, flight.size, flight.unpacked):
                 window.send(flight, now)
                 self.resent += flight.times > 1
                 return lane, flight
@@ -178,12 +188,16 @@ class Window:
         """When ``next`` should be asked again although nothing came."""
         return min((due for lane in self.lanes.values() if (due := lane.deadline()) is not None), default=None)
 
-    def _may_send(self, lane: Lane, size: int) -> bool:
-        total = sum(window.outstanding for window in self.lanes.values())
-        own = self.lanes[lane].outstanding
+    def _may_send(self, lane: Lane, size: int, unpacked: int) -> bool:
+        under_way = any(window.held for window in self.lanes.values())
+        own = self.lanes[lane].held
         if not self.lanes[lane].may_fly(size):
             return False
-        if total == 0 or (lane is Lane.ALARM and own == 0):
+        if not under_way or (lane is Lane.ALARM and own == 0):
             return True  # or a credit of nothing would stop us for ever
-        limit = self.credit * _SHARE[lane]
-        return total + size <= limit or (own == 0 and total <= limit)
+        left = self._left(lane)
+        return unpacked <= left or (own == 0 and left >= 0)
+
+    def _left(self, lane: Lane) -> int:
+        """Of the lane's share of the credit, what is not under way."""
+        return int(self.credit * _SHARE[lane]) - sum(window.held for window in self.lanes.values())

@@ -17,7 +17,7 @@ def sent(window: Window, now: float) -> list[tuple[Lane, int]]:
 
 
 def flights(count: int, size: int = 100, first: int = 1) -> list[Flight]:
-    return [Flight(number, number, size) for number in range(first, first + count)]
+    return [Flight(number, number, size, size) for number in range(first, first + count)]
 
 
 def test_the_timer_follows_rfc_6298() -> None:
@@ -92,7 +92,7 @@ def test_one_loss_is_answered_once_however_often_the_cloud_complains() -> None:
 
 def test_an_answer_for_a_number_we_never_gave_is_reported() -> None:
     window = Window()
-    window.add(Lane.ALARM, [Flight(1, 10, 100)])
+    window.add(Lane.ALARM, [Flight(1, 10, 100, 100)])
     sent(window, 0.0)
     assert not window.acknowledge(Lane.ALARM, 4, 5, 0.1)
 
@@ -106,6 +106,14 @@ def test_an_exhausted_credit_stops_bulk_but_not_the_alarm() -> None:
     window.offer(0)
     window.add(Lane.ALARM, flights(1))
     assert sent(window, 0.0) == [(Lane.ALARM, 1)]
+
+
+def test_the_credit_counts_what_lies_in_the_clouds_memory_not_what_the_wire_carried() -> None:
+    window = Window(credit=10_000)
+    window.add(Lane.BACKLOG, [Flight(number, number, 100, 2_000) for number in range(1, 20)])
+    assert len(sent(window, 0.0)) == 2  # half of the credit is the backlog's share
+    window = Window(credit=30_000)
+    assert window.room(Lane.BACKLOG) == 15_000
 
 
 def test_a_credit_of_nothing_lets_one_batch_through_at_a_time() -> None:
