@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from re import Pattern
 from typing import Any
@@ -114,6 +114,8 @@ class RuleSet:
     """Rules that are run together; their names differ."""
 
     rules: tuple[Rule, ...] = ()
+    tables: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Who listens to what (``rules.engine.index``), once an engine has asked."""
 
     def __post_init__(self) -> None:
         names: dict[str, Rule] = {}

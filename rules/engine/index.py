@@ -56,9 +56,11 @@ class Table:
         return self.by_name.get(name, self.anything)
 
 
-def tables(rules: RuleSet) -> dict[str, Table]:
-    """A table for each stream."""
-    return {stream: Table(rules, stream) for stream in STREAMS}
+def tables(rules: RuleSet) -> Mapping[str, Table]:
+    """A table for each stream; made once for a rule set, however many engines run it."""
+    if not rules.tables:
+        rules.tables.update((stream, Table(rules, stream)) for stream in STREAMS)
+    return rules.tables
 
 
 def _feeds(rules: RuleSet, stream: str, name: str | None) -> tuple[Feed, ...]:

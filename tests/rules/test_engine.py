@@ -275,3 +275,10 @@ def test_a_trend_that_is_not_asked_for_changes_nothing() -> None:
         for one in (lazy, eager)
     ]
     assert both[0] == both[1] != []
+
+
+def test_who_listens_to_what_is_found_out_once_for_all_partitions() -> None:
+    """A worker that takes over 256 partitions runs 256 engines of the same rules."""
+    rules = load_rules(HOT)
+    assert Engine(rules)._tables is Engine(rules)._tables
+    assert Engine(rules)._tables is not Engine(load_rules(HOT))._tables
