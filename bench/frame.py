@@ -44,6 +44,8 @@ BENCHMARKS: Final[dict[str, str]] = {
     "alert": "bench.alert",
     "detect": "bench.detect",
     "engines": "bench.engines",
+    "ingest": "bench.ingest",
+    "outbox": "bench.outbox",
     "rules": "bench.rules",
     "vision": "bench.vision",
 }

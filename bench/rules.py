@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 START: Final = 1_700_000_000_000_000
 SOURCES: Final = 100
-_RULE: Final = """
+RULE: Final = """
 rule: bench-{number}
 kind: gas
 let: {{co: {{avg: reading.co-{number}, over: 5m}}}}
@@ -39,7 +39,7 @@ def run(records: int = 20_000, repeats: int = 5, **_options: Any) -> list[Figure
     """
     hundred = RuleSet()
     for number in range(100):
-        hundred += load_rules(_RULE.format(number=number))
+        hundred += load_rules(RULE.format(number=number))
     cases = (
         ("rules.outside_per_s", hundred, "humidity"),
         ("rules.inside_per_s", hundred, "co-7"),

@@ -103,7 +103,7 @@ def write_rows(connection: psycopg.Connection[Any], rows: Rows, ids: dict[Series
     """Write readings, summaries, events and evidence in the caller's transaction."""
     with connection.cursor() as cursor:
         if rows.readings:
-            with cursor.copy(_READINGS) as copy:
+            with cursor.copy(READINGS) as copy:
                 for piece in rows.binary_readings(ids):
                     copy.write(piece)
         if rows.newest:
@@ -193,7 +193,7 @@ _SERIES: Final = "site, node, source, quantity, unit"
 _ARRAYS: Final = "unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])"
 _NEW_SERIES: Final = f"INSERT INTO series ({_SERIES}) SELECT * FROM {_ARRAYS} ON CONFLICT DO NOTHING"
 _FIND_SERIES: Final = f"SELECT {_SERIES}, id FROM series JOIN {_ARRAYS} AS wanted ({_SERIES}) USING ({_SERIES})"
-_READINGS: Final = "COPY reading (time, series_id, value, quality, lane, arrived, replaced) FROM STDIN (FORMAT BINARY)"
+READINGS: Final = "COPY reading (time, series_id, value, quality, lane, arrived, replaced) FROM STDIN (FORMAT BINARY)"
 _LATEST: Final = """
 INSERT INTO latest (series_id, time, value, quality, lane, arrived)
 SELECT * FROM unnest(%s::integer[], %s::timestamptz[], %s::float8[], %s::smallint[], %s::smallint[], %s::timestamptz[])
