@@ -42,7 +42,7 @@ class CloudSettings(BaseModel):
     """The most partitions one ingest worker takes."""
     heartbeat_url: str = ""
     """Asked once a minute while the whole works; whoever watches it raises the alarm when it falls silent."""
-    readings_days: Annotated[int, Field(ge=1)] = 365
+    readings_days: Annotated[int, Field(ge=1)] = 30
     journal_days: Annotated[int, Field(ge=1)] = 8
     feed_hours: Annotated[int, Field(ge=1)] = 24
     quarantine_days: Annotated[int, Field(ge=1)] = 90
