@@ -6,13 +6,15 @@ from typing import Final
 
 from contract.ids import Micros
 from contract.messages import Batch
-from contract.records import Event, Evidence, Health, Reading, Record
+from contract.records import Event, Evidence, Health, Reading, Record, Summary
 from contract.wire import Bad, decode_records
 
 AHEAD: Final = 5_000_000
 """Microseconds that a node's clock may be ahead of ours; a later time is replaced by the time of arrival."""
 LONGEST_NAME: Final = 128
 """Characters of a quantity, unit, kind, zone or id: they stand in indexes, whose rows PostgreSQL limits."""
+MOST_SUMMED: Final = 1_000_000_000
+"""Readings that one summary may stand for: those of a day, eleven thousand a second. Counts are added up for years."""
 _LARGEST: Final = 2**63 - 1
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -63,7 +65,15 @@ def unfit(record: Record) -> str:
         return _first_too_long(texts) or _too_large("bytes", record.bytes)
     if isinstance(record, Health):
         return ""
-    return _too_long("quantity", record.quantity) or _too_long("unit", record.unit) or _too_large("count", record.count)
+    return _too_long("quantity", record.quantity) or _too_long("unit", record.unit) or _no_summary(record)
+
+
+def _no_summary(record: Summary) -> str:
+    if not 1 <= record.count <= MOST_SUMMED:
+        return f"count is {record.count}; a summary stands for 1 to {MOST_SUMMED} readings"
+    if record.min > record.max:
+        return f"min {record.min} is above max {record.max}"
+    return "until is before time" if record.until < record.time else ""
 
 
 def _first_too_long(texts: dict[str, str]) -> str:

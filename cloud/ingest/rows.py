@@ -9,13 +9,14 @@ import msgspec
 
 from cloud.ingest.journal import BINARY_HEADER, BINARY_TRAILER
 from cloud.ingest.records import believable
+from cloud.store.buckets import Bucket, Key, gather
 from cloud.store.codes import LANE_CODE, QUALITY_CODE
 from cloud.store.times import POSTGRES_EPOCH, moment
 from contract.ids import Micros
 from contract.records import Event, Evidence, Health, Lane, Phase, Reading, Record, Summary
 
-_READING: Final = Struct("!hiqiiidihihiqi?")
-"""Seven fields, each with its length: time, series, value, quality, lane, arrived, replaced."""
+_READING: Final = Struct("!hiqiiidihihiqi?i?")
+"""Eight fields, each with its length: time, series, value, quality, lane, arrived, replaced, late."""
 
 
 class Series(NamedTuple):
@@ -39,6 +40,19 @@ class Newest:
     arrived: Micros
 
 
+@dataclass(frozen=True, slots=True)
+class Thinned:
+    """A summary, ``figures`` being its least, greatest, mean and last."""
+
+    time: Micros
+    until: Micros
+    count: int
+    figures: tuple[float, float, float, float]
+    quality: int
+    lane: int
+    arrived: Micros
+
+
 @dataclass
 class Rows:
     """What one transaction writes, table by table."""
@@ -47,7 +61,7 @@ class Rows:
     newest: dict[Series, Newest] = field(default_factory=dict)
     fresh: dict[str, set[Series]] = field(default_factory=dict)
     """By ``site/node``: the series that got readings outside the backlog."""
-    summaries: list[tuple[Series, tuple[object, ...]]] = field(default_factory=list)
+    summaries: list[tuple[Series, Thinned]] = field(default_factory=list)
     events: list[tuple[object, ...]] = field(default_factory=list)
     evidence: list[tuple[object, ...]] = field(default_factory=list)
     health: dict[tuple[str, str], tuple[Micros, Health]] = field(default_factory=dict)
@@ -71,16 +85,27 @@ class Rows:
         else:
             self._summary(site, node, lane, arrived, record)
 
-    def binary_readings(self, ids: dict[Series, int]) -> Iterator[bytes]:
-        """The readings as PostgreSQL's binary COPY format takes them, in pieces."""
+    def binary_readings(self, ids: dict[Series, int], horizon: Micros) -> Iterator[bytes]:
+        """The readings as PostgreSQL's binary COPY format takes them, in pieces; those before ``horizon`` are late."""
         pack = _READING.pack
         yield BINARY_HEADER
         yield b"".join(
-            pack(7, 8, time - POSTGRES_EPOCH, 4, ids[series], 8, value, 2, quality, 2, lane,
-                 8, arrived - POSTGRES_EPOCH, 1, replaced)
+            pack(8, 8, time - POSTGRES_EPOCH, 4, ids[series], 8, value, 2, quality, 2, lane,
+                 8, arrived - POSTGRES_EPOCH, 1, replaced, 1, time < horizon)
             for series, time, value, quality, lane, arrived, replaced in self.readings
         )  # fmt: skip
         yield BINARY_TRAILER
+
+    def parts(self, ids: dict[Series, int], horizon: Micros) -> dict[Key, Bucket]:
+        """What must be added to rollups: readings before ``horizon``, and summaries."""
+        return gather(
+            (
+                (ids[series], time, value, quality)
+                for series, time, value, quality, *_ in self.readings
+                if time < horizon
+            ),
+            ((ids[series], one.time, one.until, one.count, one.figures, one.quality) for series, one in self.summaries),
+        )
 
     def series(self) -> set[Series]:
         """Every series that a row belongs to."""
@@ -102,10 +127,10 @@ class Rows:
         self.summaries.append(
             (
                 series,
-                (
-                    moment(believable(record.time, arrived)), moment(believable(record.until, arrived)), record.count,
-                    record.min, record.max, record.mean, record.last, QUALITY_CODE[record.quality], LANE_CODE[lane],
-                    moment(arrived),
+                Thinned(
+                    believable(record.time, arrived), believable(record.until, arrived), record.count,
+                    (record.min, record.max, record.mean, record.last), QUALITY_CODE[record.quality],
+                    LANE_CODE[lane], arrived,
                 ),
             )
         )  # fmt: skip

@@ -10,8 +10,8 @@ import psycopg
 from cloud.ingest import journal
 from cloud.ingest.journal import Line
 from cloud.ingest.positions import Place
-from cloud.ingest.rows import Rows, Series
-from cloud.store import feed
+from cloud.ingest.rows import Rows, Series, Thinned
+from cloud.store import feed, rollups
 from cloud.store.codes import LANE_CODE
 from cloud.store.times import moment
 from cloud.warnings import past
@@ -102,9 +102,12 @@ def commit(
 def write_rows(connection: psycopg.Connection[Any], rows: Rows, ids: dict[Series, int]) -> None:
     """Write readings, summaries, events and evidence in the caller's transaction."""
     with connection.cursor() as cursor:
+        if rows.readings or rows.summaries:
+            horizon = rollups.horizon(connection)
+            rollups.leave(connection, rows.parts(ids, horizon))
         if rows.readings:
             with cursor.copy(READINGS) as copy:
-                for piece in rows.binary_readings(ids):
+                for piece in rows.binary_readings(ids, horizon):
                     copy.write(piece)
         if rows.newest:
             newest = [(ids[series], new) for series, new in rows.newest.items()]
@@ -120,11 +123,16 @@ def write_rows(connection: psycopg.Connection[Any], rows: Rows, ids: dict[Series
                 ],
             )
         if rows.summaries:
-            cursor.executemany(_SUMMARY, [(ids[one], *columns) for one, columns in rows.summaries])
+            cursor.executemany(_SUMMARY, [_summary(ids[series], one) for series, one in rows.summaries])
         if rows.events:
             cursor.executemany(_EVENT, rows.events)
         if rows.evidence:
             cursor.executemany(_EVIDENCE, rows.evidence)
+
+
+def _summary(series: int, one: Thinned) -> tuple[object, ...]:
+    places = one.quality, one.lane, moment(one.arrived)
+    return series, moment(one.time), moment(one.until), one.count, *one.figures, *places
 
 
 def _write_positions(connection: psycopg.Connection[Any], positions: dict[Place, int]) -> None:
@@ -193,7 +201,9 @@ _SERIES: Final = "site, node, source, quantity, unit"
 _ARRAYS: Final = "unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])"
 _NEW_SERIES: Final = f"INSERT INTO series ({_SERIES}) SELECT * FROM {_ARRAYS} ON CONFLICT DO NOTHING"
 _FIND_SERIES: Final = f"SELECT {_SERIES}, id FROM series JOIN {_ARRAYS} AS wanted ({_SERIES}) USING ({_SERIES})"
-READINGS: Final = "COPY reading (time, series_id, value, quality, lane, arrived, replaced) FROM STDIN (FORMAT BINARY)"
+READINGS: Final = (
+    "COPY reading (time, series_id, value, quality, lane, arrived, replaced, late) FROM STDIN (FORMAT BINARY)"
+)
 _LATEST: Final = """
 INSERT INTO latest (series_id, time, value, quality, lane, arrived)
 SELECT * FROM unnest(%s::integer[], %s::timestamptz[], %s::float8[], %s::smallint[], %s::smallint[], %s::timestamptz[])

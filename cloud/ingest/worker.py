@@ -1,10 +1,10 @@
-"""The ingest worker: one thread with the database, one with the broker, one that keeps the tables."""
+"""The ingest worker: one thread with the database, one with the broker, two that keep the tables."""
 
 import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 import structlog
@@ -18,6 +18,7 @@ from cloud.ingest.ruleset import Texts, shipped_texts
 from cloud.ingest.session import Session
 from cloud.servers.server import check_port_free
 from cloud.settings import CloudSettings
+from cloud.store import rollups
 from cloud.store.connection import PoolerError, StoreError, connect, describe, prove_direct
 from cloud.store.schema import UnknownVersionError, migrate
 from cloud.store.upkeep import Retention, ensure_days, maintain
@@ -25,6 +26,7 @@ from cloud.store.upkeep import Retention, ensure_days, maintain
 SESSION_OPTIONS: Final = "-c idle_session_timeout=4s -c idle_in_transaction_session_timeout=4s -c lock_timeout=10s"
 """A worker speaks twice a second; PostgreSQL ends the session, and with it the locks, of one that stands still."""
 _UPKEEP_S: Final = 3600.0
+_ROLLUPS_S: Final = 10.0
 _HELD_WELL_S: Final = 60.0
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
@@ -60,7 +62,12 @@ def run(
     metrics = Metrics(registry)
     rules = shipped_texts() if texts is None else texts
     waiting = Waiting()
-    with _shown(settings.metrics_listen, registry), Link(settings, waiting, clock) as link, _upkeep(settings, clock):
+    with (
+        _shown(settings.metrics_listen, registry),
+        Link(settings, waiting, clock) as link,
+        _every(_UPKEEP_S, "upkeep", settings, lambda connection: maintain(connection, clock(), _retention(settings))),
+        _every(_ROLLUPS_S, "rollups", settings, lambda connection: rollups.keep(connection, clock())),
+    ):
         metrics.partitions.set_function(lambda: link.heard)
         pause_s = _FIRST_PAUSE_S
         while not stop.is_set():
@@ -98,21 +105,26 @@ def _hold_session(
         session.finish()
 
 
+def _retention(settings: CloudSettings) -> Retention:
+    return Retention(settings.readings_days, settings.journal_days, settings.feed_hours, settings.quarantine_days)
+
+
 @contextlib.contextmanager
-def _upkeep(settings: CloudSettings, clock: Callable[[], int]) -> Iterator[None]:
-    """Make days ahead and drop old ones, once an hour, for as long as the ``with`` block lasts."""
-    retention = Retention(settings.readings_days, settings.journal_days, settings.feed_hours, settings.quarantine_days)
+def _every(
+    pause_s: float, name: str, settings: CloudSettings, work: Callable[[psycopg.Connection[Any]], object]
+) -> Iterator[None]:
+    """Do some work with the tables in a thread of its own, again and again, for as long as the ``with`` block lasts."""
     done = threading.Event()
 
     def keep() -> None:
-        while not done.wait(_UPKEEP_S):
+        while not done.wait(pause_s):
             try:
-                with connect(settings.database, "vedette-upkeep") as connection:
-                    maintain(connection, clock(), retention)
+                with connect(settings.database, f"vedette-{name}") as connection:
+                    work(connection)
             except (psycopg.Error, StoreError) as error:
-                _log.warning("upkeep put off", reason=str(error).strip())
+                _log.warning(f"{name} put off", reason=str(error).strip())
 
-    keeper = threading.Thread(target=keep, name="ingest-upkeep", daemon=True)
+    keeper = threading.Thread(target=keep, name=f"ingest-{name}", daemon=True)
     keeper.start()
     try:
         yield

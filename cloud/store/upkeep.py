@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 
 from cloud.store import partitions, readings
-from cloud.store.times import DAY
+from cloud.store.times import DAY, moment
 from contract.ids import Micros
 
 SEQ_BITS: Final = 40
@@ -74,6 +74,16 @@ def _make_days(connection: psycopg.Connection[Any], now: Micros) -> None:
         begin = partitions.day_of(day)
         partitions.make(connection, "journal", begin, str(day << SEQ_BITS), str((day + 1) << SEQ_BITS))
     readings.kept_as(connection).make_days(connection, now)
+    month = moment(now).date().replace(day=1)
+    for begin in (_month_after(month, -1), month, _month_after(month, 1), _month_after(month, 2)):
+        bounds = f"'{begin} 00:00:00+00'", f"'{_month_after(begin, 1)} 00:00:00+00'"
+        partitions.make(connection, "rollup_minute", begin, *bounds)
+
+
+def _month_after(month: date, months: int) -> date:
+    """The first day of the month that many months later."""
+    number = month.year * 12 + month.month - 1 + months
+    return date(number // 12, number % 12 + 1, 1)
 
 
 def _end(connection: psycopg.Connection[Any], now: Micros, retention: Retention) -> None:

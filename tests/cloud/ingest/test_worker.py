@@ -3,8 +3,11 @@
 import time
 from collections.abc import Callable
 
+import msgspec
 import psycopg
+import pytest
 
+from cloud.ingest import worker
 from cloud.ingest.records import AHEAD
 from cloud.settings import CloudSettings
 from cloud.store.times import micros
@@ -302,3 +305,18 @@ def test_a_value_that_nobody_foresaw_sets_its_batch_apart(settings: CloudSetting
     assert "violates check constraint" in str(reason)
     assert isinstance(body, bytes)
     assert encode_record(event(1, kind="odd")) in body
+
+
+def test_a_worker_keeps_the_rollups(settings: CloudSettings, nodes: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_ROLLUPS_S", 0.1)
+    node = nodes()
+    minute = NOW // 60_000_000 * 60_000_000 - 600_000_000
+    thinned = Summary(time=minute, until=minute + 1, source="gas-1", quantity="co", unit="[ppm]", count=3, min=1, max=9,
+                      mean=5, last=2)  # fmt: skip
+    nonsense = [encode_record(msgspec.structs.replace(thinned, **change)) for change in ({"count": 0}, {"min": 10})]
+    with working(settings):
+        node.send(1, [reading(7, minute + 2), thinned, *nonsense], Lane.BACKLOG)
+        node.acked(4, Lane.BACKLOG)
+        found = await_rows(settings.database, "SELECT count, sum, min, max, last FROM rollup_day", bool)
+    assert found == [(4, 22.0, 1.0, 9.0, 7.0)]
+    assert len(rows(settings.database, "SELECT 1 FROM quarantine")) == 2
