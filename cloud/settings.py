@@ -43,6 +43,12 @@ class CloudSettings(BaseModel):
     heartbeat_url: str = ""
     """Asked once a minute while the whole works; whoever watches it raises the alarm when it falls silent."""
     readings_days: Annotated[int, Field(ge=1)] = 30
+    """Readings as they came; what follows is how long everything else is kept (docs/store.md)."""
+    minutes_days: Annotated[int, Field(ge=1)] = 400
+    hours_days: Annotated[int, Field(ge=1)] = 3650
+    plates_days: Annotated[int, Field(ge=1)] = 30
+    evidence_days: Annotated[int, Field(ge=1)] = 90
+    events_days: Annotated[int, Field(ge=1)] = 1095
     journal_days: Annotated[int, Field(ge=1)] = 8
     feed_hours: Annotated[int, Field(ge=1)] = 24
     quarantine_days: Annotated[int, Field(ge=1)] = 90

@@ -46,7 +46,7 @@ def create_app(settings: CloudSettings, clock: Clock = wall_clock) -> FastAPI:
             asyncio.create_task(context.live.run(), name="live feed"),
             asyncio.create_task(keep_signed(context), name="signatures"),
             asyncio.create_task(keep_pulse(context), name="heartbeat"),
-            asyncio.create_task(uploads.forget_abandoned(context), name="abandoned uploads"),
+            asyncio.create_task(uploads.forget_files(context), name="files to forget"),
         ]
         try:
             yield

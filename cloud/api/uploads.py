@@ -5,15 +5,19 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
+import psycopg
 import structlog
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Request, Response
+from psycopg_pool import PoolTimeout
 from starlette.requests import ClientDisconnect
 
 from cloud.api.context import Context, Here
+from cloud.evidence.ending import end_files
 from cloud.evidence.intake import mark_stored
 from cloud.evidence.store import ContentError, NoRoomError, OffsetError, Upload
 from cloud.identity.nodes import NotAuthenticError, basic_credentials
+from cloud.store.times import DAY
 from contract.evidence import LENGTH_HEADER, MAX_FILE_BYTES, OFFSET_HEADER
 
 router = APIRouter(tags=["node"])
@@ -76,15 +80,26 @@ async def append(
     return _answer(204, size, size)
 
 
-async def forget_abandoned(context: Context) -> None:
-    """Until cancelled: once an hour, throw away what a node began to upload and has not gone on with for a week."""
+async def forget_files(context: Context) -> None:
+    """Until cancelled: once an hour, throw away what a node began to upload and has not gone on with for a week, and
+    the files that no record speaks of any more."""
     while True:
         try:
             gone = await to_thread.run_sync(context.evidence.forget_abandoned, _ABANDONED_S, context.clock() / 1e6)
             log.info("abandoned uploads removed", files=gone)
         except OSError as error:
             log.warning("abandoned uploads not removed", error=str(error))
+        try:
+            log.info("evidence ended", files=await to_thread.run_sync(_end_files, context))
+        except (OSError, psycopg.Error, PoolTimeout) as error:
+            log.warning("evidence not ended", error=str(error))
         await asyncio.sleep(3600)
+
+
+def _end_files(context: Context) -> int:
+    days = min(context.settings.plates_days, context.settings.evidence_days)
+    with context.pool.connection() as connection:
+        return end_files(connection, context.evidence, context.clock() - days * DAY)
 
 
 async def _receive(

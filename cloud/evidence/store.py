@@ -70,6 +70,9 @@ class EvidenceStore(Protocol):
     def local(self, sha256: str) -> Path | None:
         """A file to serve it from; None where it is not kept."""
 
+    def forget(self, sha256: str) -> None:
+        """Remove a kept file; nothing where it is not kept."""
+
     def forget_abandoned(self, older_than_s: float, now_s: float) -> int:
         """Remove uploads that nobody has gone on with for so long (``now_s`` as ``time.time()``); how many."""
 
@@ -148,6 +151,10 @@ class DiskStore:
         """A file to serve it from; None where it is not kept."""
         path = self._kept(sha256)
         return path if path.is_file() else None
+
+    def forget(self, sha256: str) -> None:
+        """Remove a kept file; nothing where it is not kept."""
+        self._kept(sha256).unlink(missing_ok=True)
 
     def forget_abandoned(self, older_than_s: float, now_s: float) -> int:
         """Remove uploads that nobody has gone on with for so long (``now_s`` as ``time.time()``); how many."""

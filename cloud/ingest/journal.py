@@ -15,8 +15,8 @@ import psycopg
 
 from cloud.ingest.records import believable, sift
 from cloud.store.codes import LANE_CODE, LANES
+from cloud.store.retention import SEQ_BITS
 from cloud.store.times import DAY, POSTGRES_EPOCH, micros
-from cloud.store.upkeep import SEQ_BITS
 from contract.ids import Micros
 from contract.messages import Batch
 from contract.records import Lane, Record

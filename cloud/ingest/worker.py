@@ -20,8 +20,9 @@ from cloud.servers.server import check_port_free
 from cloud.settings import CloudSettings
 from cloud.store import rollups
 from cloud.store.connection import PoolerError, StoreError, connect, describe, prove_direct
+from cloud.store.retention import Retention
 from cloud.store.schema import UnknownVersionError, migrate
-from cloud.store.upkeep import Retention, ensure_days, maintain
+from cloud.store.upkeep import ensure_days, maintain
 
 SESSION_OPTIONS: Final = "-c idle_session_timeout=4s -c idle_in_transaction_session_timeout=4s -c lock_timeout=10s"
 """A worker speaks twice a second; PostgreSQL ends the session, and with it the locks, of one that stands still."""
@@ -106,7 +107,17 @@ def _hold_session(
 
 
 def _retention(settings: CloudSettings) -> Retention:
-    return Retention(settings.readings_days, settings.journal_days, settings.feed_hours, settings.quarantine_days)
+    return Retention(
+        readings_days=settings.readings_days,
+        minutes_days=settings.minutes_days,
+        hours_days=settings.hours_days,
+        plates_days=settings.plates_days,
+        evidence_days=settings.evidence_days,
+        events_days=settings.events_days,
+        journal_days=settings.journal_days,
+        feed_hours=settings.feed_hours,
+        quarantine_days=settings.quarantine_days,
+    )
 
 
 @contextlib.contextmanager

@@ -16,8 +16,9 @@ from cloud.ingest.nodes import Nodes
 from cloud.ingest.positions import Place, Positions, Verdict
 from cloud.ingest.transaction import SeriesIds, Work, commit
 from cloud.store.connection import connect
+from cloud.store.retention import SEQ_BITS
 from cloud.store.times import DAY
-from cloud.store.upkeep import SEQ_BITS, ensure_days
+from cloud.store.upkeep import ensure_days
 from contract.messages import Batch
 from contract.records import Lane, Reading
 from contract.topics import Address, Channel

@@ -9,8 +9,9 @@ import pytest
 from cloud.store import partitions
 from cloud.store.connection import connect
 from cloud.store.readings import DayTables, kept_as
+from cloud.store.retention import SEQ_BITS, Retention
 from cloud.store.times import DAY, iso, micros, moment
-from cloud.store.upkeep import SEQ_BITS, Retention, ensure_days, maintain
+from cloud.store.upkeep import ensure_days, maintain
 
 NOW = 1_764_000_000_000_000  # 2025-11-24
 TODAY = NOW // DAY
