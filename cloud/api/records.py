@@ -2,16 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, HTTPException, Query
 from pydantic import AwareDatetime
 
-from cloud.api import reads
+from cloud.api import charts, reads
 from cloud.api.context import Database
-from cloud.api.shapes import EventShape, NodeShape, ReadingShape
+from cloud.api.shapes import ChartShape, EventShape, NodeShape, ReadingShape
+from cloud.store.times import micros
 
 router = APIRouter(prefix="/api/v1", tags=["records"])
 
 Name = Annotated[str | None, Query(max_length=64)]
+Wanted = Annotated[str, Query(max_length=64)]
 
 
 @router.get("/events")
@@ -48,6 +50,23 @@ def list_readings(
 def list_latest(connection: Database) -> list[ReadingShape]:
     """The newest reading of every series."""
     return reads.latest_readings().run(connection)
+
+
+@router.get("/readings/chart")
+def draw_chart(
+    connection: Database,
+    site: Wanted,
+    node: Wanted,
+    source: Wanted,
+    since: AwareDatetime,
+    until: AwareDatetime,
+    quantity: Name = None,
+    points: Annotated[int, Query(ge=3, le=2000)] = 400,
+) -> list[ChartShape]:
+    """Each series of a source from ``since`` to before ``until``, in about ``points`` points that hide no peak."""
+    if until <= since:
+        raise HTTPException(422, f"until {until.isoformat()} is not after since {since.isoformat()}")
+    return charts.draw(connection, (site, node, source, quantity), (micros(since), micros(until)), points)
 
 
 @router.get("/nodes")

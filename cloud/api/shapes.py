@@ -143,6 +143,38 @@ class ReadingShape(Shape):
     time: datetime
 
 
+class PointShape(Shape):
+    """Readings from ``time`` to before ``until`` (at ``time`` where they are the same), or a summary for them.
+
+    ``count`` of them gave the figures, which are null where there is none; ``bad`` more could not be trusted.
+    """
+
+    time: datetime
+    until: datetime
+    count: int
+    bad: int
+    min: float | None
+    max: float | None
+    mean: float | None
+    last: float | None
+    quality: str
+    """The worst among them."""
+
+
+class ChartShape(Shape):
+    """One series over a time; ``detail`` says what its points were made from."""
+
+    site: str
+    node: str
+    source: str
+    quantity: str
+    unit: str
+    since: datetime
+    until: datetime
+    detail: Literal["reading", "minute", "hour", "day"]
+    points: list[PointShape]
+
+
 class NodeShape(Shape):
     """A node and how it is; ``sources``, ``models`` and ``parts`` are those of its last health report."""
 

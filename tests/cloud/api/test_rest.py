@@ -2,6 +2,7 @@
 
 import httpx
 
+from cloud.store.times import iso
 from cloud.warnings.lifecycle import apply
 from rules.signal import Action, Severity
 from tests.cloud.api.conftest import Api, add_event, add_evidence, add_readings
@@ -160,3 +161,22 @@ def test_a_request_during_a_lost_database_is_told_to_come_back(api: Api) -> None
             "AND datname = current_database()"
         )
         assert http.get("/api/v1/warnings").status_code == 200
+
+
+def test_a_chart_shows_a_source_over_a_time(api: Api) -> None:
+    add_readings(api.database, [1.0, 9.0, 3.0])
+    add_readings(api.database, [20.0], "temperature")
+    where = {"site": "demo", "node": "gate", "source": "gas", "since": iso(EPISODE), "until": iso(EPISODE + 2_000_000)}
+    charts = api.http.get("/api/v1/readings/chart", params=where).json()
+    assert [(chart["quantity"], chart["unit"], chart["detail"]) for chart in charts] == [
+        ("co", "[ppm]", "reading"), ("temperature", "[ppm]", "reading"),
+    ]  # fmt: skip
+    assert charts[0]["points"][1] == {
+        "time": charts[0]["points"][1]["time"], "until": charts[0]["points"][1]["time"], "count": 1, "bad": 0,
+        "min": 9.0, "max": 9.0, "mean": 9.0, "last": 9.0, "quality": "good",
+    }  # fmt: skip
+    assert [len(chart["points"]) for chart in charts] == [2, 1]
+    assert len(api.http.get("/api/v1/readings/chart", params={**where, "quantity": "co"}).json()) == 1
+    assert api.http.get("/api/v1/readings/chart", params={**where, "until": iso(EPISODE)}).status_code == 422
+    assert api.http.get("/api/v1/readings/chart", params={**where, "source": "other"}).json() == []
+    assert api.http.get("/api/v1/readings/chart", params={**where, "since": "0001-01-01T00:00:00Z"}).status_code == 200
