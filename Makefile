@@ -70,7 +70,7 @@ docs: install
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml
 lock:
 	$(LOCK) --extra edge -o requirements/edge.lock
-	$(LOCK) --extra edge --extra openvino --extra cloud --extra dev -o requirements/all.lock
+	$(LOCK) --extra edge --extra openvino --extra cloud --extra parquet --extra dev -o requirements/all.lock
 	$(LOCK) --extra train --extra workshop -o requirements/train.lock
 
 clean:

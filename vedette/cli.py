@@ -8,7 +8,7 @@ import structlog
 import typer
 
 from vedette import VERSION
-from vedette.commands import bench, cloud, fleet, ingest, models, node, quarantine, rules, tap, up, watch
+from vedette.commands import bench, cloud, export, fleet, ingest, models, node, quarantine, rules, tap, up, watch
 
 _OURS: Final = ("contract", "edge", "rules", "models", "cloud", "vedette", "bench")
 
@@ -27,6 +27,7 @@ app.command("up", rich_help_panel=SYSTEM)(up.up)
 app.add_typer(cloud.app, name="cloud", rich_help_panel=SYSTEM)
 app.add_typer(ingest.app, name="ingest", rich_help_panel=SYSTEM)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=SYSTEM)
+app.command("export", rich_help_panel=SYSTEM)(export.export)
 app.command("bench", rich_help_panel=SYSTEM)(bench.bench)
 app.command("status", rich_help_panel=OFFICER)(watch.status)
 app.add_typer(watch.warnings, name="warnings", rich_help_panel=OFFICER)

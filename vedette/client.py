@@ -11,6 +11,7 @@ import httpx
 SERVER_FILE: Final = "server.json"
 """Lies in the data folder of ``vedette up`` and tells where its API answers."""
 _TIMEOUT_S: Final = 15.0
+_STREAM_TIMEOUT_S: Final = 120.0
 
 
 class ClientError(RuntimeError):
@@ -55,6 +56,18 @@ class Client:
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """What the server answers to ``body``. Raises ``ClientError``."""
         return self._ask("POST", path, json=body)
+
+    def stream(self, path: str, **query: str | int | None) -> Iterator[bytes]:
+        """What lies at ``path``, in pieces, whole when it ends without ``ClientError``."""
+        wanted = {name: value for name, value in query.items() if value is not None}
+        try:
+            with self._http.stream("GET", path, params=wanted, timeout=_STREAM_TIMEOUT_S) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise ClientError(f"{self._address}{path}: {_reason(answer)}")
+                yield from answer.iter_bytes()
+        except httpx.HTTPError as error:
+            raise ClientError(f"{self._address} does not answer: {error}; is 'vedette up' running there?") from error
 
     def _ask(self, method: str, path: str, **how: Any) -> Any:
         try:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from cloud.api import evidence, page, records, status, stream, uploads, warnings
+from cloud.api import evidence, exports, page, records, status, stream, uploads, warnings
 from cloud.api.context import Clock, Context, make_pool
 from cloud.api.errors import add_handlers
 from cloud.api.guard import Guard, is_loopback
@@ -64,6 +64,7 @@ def create_app(settings: CloudSettings, clock: Clock = wall_clock) -> FastAPI:
     for router in (
         warnings.router,
         records.router,
+        exports.router,
         evidence.router,
         uploads.router,
         status.router,

@@ -1,8 +1,9 @@
 """What every request has at hand: settings, connections, evidence, the live feed. One an application, in its state."""
 
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
 
 import psycopg
 from fastapi import Depends, Request
@@ -17,6 +18,7 @@ from cloud.settings import CloudSettings
 
 Clock = Callable[[], int]
 """The time now, microseconds since 1970 UTC."""
+MOST_EXPORTS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Context:
     live: Live
     meters: Meters
     clock: Clock
+    exports: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_EXPORTS))
+    """Held by each export under way: it takes a connection of its own for as long as somebody reads it."""
 
 
 def make_pool(settings: CloudSettings) -> ConnectionPool[psycopg.Connection[Any]]:

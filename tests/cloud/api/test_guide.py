@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from cloud.api import evidence, records, status, stream, uploads, warnings
+from cloud.api import evidence, exports, records, status, stream, uploads, warnings
 from cloud.fleet import api as fleet
 
 GUIDE = Path(__file__).parents[3] / "docs" / "api.md"
@@ -13,6 +13,7 @@ def test_the_guide_names_every_route_of_the_api() -> None:
     routers = (
         warnings.router,
         records.router,
+        exports.router,
         evidence.router,
         status.router,
         stream.router,
