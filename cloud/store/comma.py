@@ -6,11 +6,10 @@ boxes, and not every one of them is ours. Numbers are numbers, whatever they beg
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from cloud.store.export import Column, Row
+from cloud.store.export import Column, Row, Type
 from cloud.store.times import iso
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -18,25 +17,31 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def lines(columns: Sequence[Column], blocks: Iterable[Sequence[Row]]) -> Iterator[bytes]:
     """The names, then each block, as bytes; the names with the first block, so that what fails at once fails first."""
+    shown = [_SHOWN.get(column.type) for column in columns]
     names = _written([[column.name for column in columns]])
     for block in filter(None, blocks):
-        yield names + _written([[_cell(value) for value in row] for row in block])
+        cells = [
+            values if show is None else [None if value is None else show(value) for value in values]
+            for show, values in zip(shown, zip(*block, strict=True), strict=True)
+        ]
+        yield names + _written(zip(*cells, strict=True))
         names = b""
     if names:
         yield names
 
 
-def _written(rows: list[list[Any]]) -> bytes:
+def _written(rows: Iterable[Iterable[Any]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()
 
 
-def _cell(value: object) -> object:
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+def _plain(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+_SHOWN: Final[dict[Type, Callable[[Any], str]]] = {
+    "time": iso,
+    "text": _plain,
+    "flag": lambda value: "true" if value else "false",
+}
