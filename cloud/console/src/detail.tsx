@@ -1,8 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 import { act, details, failure, officer } from "./actions";
+import { EpisodeChart, useCharts } from "./episode";
 import { series } from "./feed";
 import { age, clock, day, figure, now } from "./format";
-import { isActive, type Detection, type EvidenceFile, type Step, type Warning } from "./model";
+import { isActive, seriesOf, type Detection, type EvidenceFile, type Step, type Warning } from "./model";
 import { Chart } from "./sources";
 import { pick, say } from "./texts";
 
@@ -57,7 +58,8 @@ function Evidence({ warning }: { warning: Warning }) {
   const clips = here.filter((file) => file.media_type.startsWith("video/"));
   const fromCamera = warning.detections.length > 0 || warning.evidence.length > 0;
   const counted = !fromCamera || warning.kind === "crowd";
-  const charts = [...series.value.entries()].filter(
+  const charts = useCharts(warning, counted);
+  const live = [...series.value.entries()].filter(
     ([, one]) => counted && warning.sources.includes(`${one.last.site}/${one.last.node}/${one.last.source}`),
   );
   return (
@@ -69,10 +71,11 @@ function Evidence({ warning }: { warning: Warning }) {
       {clips.slice(0, 1).map((file) => (
         <Clip key={file.sha256} file={file} />
       ))}
-      {charts.map(([key, one]) => (
-        <Chart key={key} series={one} tall />
+      {charts.map((chart) => (
+        <EpisodeChart key={`${seriesOf(chart)}/${chart.unit}`} chart={chart} live={series.value.get(seriesOf(chart))} />
       ))}
-      {!fromCamera && charts.length === 0 && <p class="empty">{say("noPicture")}</p>}
+      {charts.length === 0 && live.map(([key, one]) => <Chart key={key} series={one} tall />)}
+      {!fromCamera && charts.length === 0 && live.length === 0 && <p class="empty">{say("noPicture")}</p>}
     </div>
   );
 }

@@ -6,7 +6,7 @@ function warning(change: Partial<Warning>): Warning {
   const text = { en: "", zh: "" };
   return {
     id: "w", kind: "fire", rule: "fire", key: "a/b/c", severity: "Severe", state: "open", title: text, text, playbook: text,
-    site: "a", node: "b", sources: [], raised: "2026-01-01T00:00:00Z", changed: "2026-01-01T00:00:00Z", cleared: null,
+    site: "a", node: "b", sources: [], episode: "2026-01-01T00:00:00Z", raised: "2026-01-01T00:00:00Z", changed: "2026-01-01T00:00:00Z", cleared: null,
     condition: "", values: {}, events: [], evidence: [], detections: [], model: null, captured: null, detected: null,
     past: false, revision: 1, ...change,
   };

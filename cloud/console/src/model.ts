@@ -50,6 +50,8 @@ export interface Warning {
   site: string;
   node: string;
   sources: string[];
+  /** When it began, which may be long before anybody was told. */
+  episode: string;
   raised: string;
   changed: string;
   cleared: string | null;
@@ -134,6 +136,6 @@ export function byUrgency(a: Warning, b: Warning): number {
 }
 
 /** One series' name: unique within the installation. */
-export function seriesOf(reading: Reading): string {
+export function seriesOf(reading: Pick<Reading, "site" | "node" | "source" | "quantity">): string {
   return [reading.site, reading.node, reading.source, reading.quantity].join("/");
 }
