@@ -29,6 +29,9 @@ class Meters:
         )
         self.warnings = Gauge("vedette_warnings", "Warnings on the list.", ["state"], registry=self.registry)
         self.nodes = Gauge("vedette_nodes", "Nodes by whether they are connected.", ["state"], registry=self.registry)
+        self.rollups_age = Gauge(
+            "vedette_rollups_age_seconds", "Since the end of the last minute that is rolled up.", registry=self.registry
+        )
         self.rules_behind = Gauge(
             "vedette_rules_behind_entries", "Journal entries that no rule has followed yet.", registry=self.registry
         )

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from pydantic import BaseModel
 
 from cloud.api.context import Context, Database, Here
-from cloud.store.times import moment
+from cloud.store.times import micros, moment
 
 router = APIRouter(tags=["status"])
 
@@ -57,6 +57,8 @@ class Status(BaseModel):
     """Receivers of the live feed at this process."""
     rules_behind: int
     """Journal entries that the rules have not followed yet."""
+    rollups_age_s: float
+    """Since the end of the last minute that is closed; one or two minutes where all is well."""
     last_record: datetime | None
     """When the last batch of records came in."""
     record_age_s: float | None
@@ -84,6 +86,7 @@ def show_status(connection: Database, context: Here) -> Status:
         workers=[Worker(**worker) for worker in row["workers"]],
         subscribers=context.live.subscribers,
         rules_behind=row["rules_behind"],
+        rollups_age_s=_rollups_age(context, row),
         last_record=last,
         record_age_s=None if last is None else max(0.0, (now - last).total_seconds()),
         evidence_waiting=row["evidence_waiting"],
@@ -116,6 +119,11 @@ def _measure(context: Context) -> None:
     for state in ("online", "offline"):
         meters.nodes.labels(state).set(row[state])
     meters.rules_behind.set(row["rules_behind"])
+    meters.rollups_age.set(_rollups_age(context, row))
+
+
+def _rollups_age(context: Context, row: dict[str, Any]) -> float:
+    return (context.clock() - micros(row["closed"])) / 1e6
 
 
 def _count(connection: psycopg.Connection[Any]) -> dict[str, Any]:
@@ -136,6 +144,7 @@ SELECT current_setting('server_version') AS server,
     (SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'started', started) ORDER BY name), '[]') FROM worker)
         AS workers,
     (SELECT count(*) FROM journal j JOIN rule_state r ON r.partition = j.partition AND j.seq > r.seq) AS rules_behind,
+    (SELECT closed FROM rollup_state) AS closed,
     (SELECT max(changed) FROM position) AS last_record,
     (SELECT count(DISTINCT e.sha256) FROM evidence e LEFT JOIN evidence_file f USING (sha256)
         WHERE f.sha256 IS NULL AND e.arrived > now() - interval '1 day') AS evidence_waiting,

@@ -104,9 +104,12 @@ def test_status_health_and_metrics_tell_how_it_is(api: Api) -> None:
     assert status["nodes"] == {"online": 0, "offline": 1}
     assert status["database"].startswith("PostgreSQL ")
     assert status["note"] == "a test"
+    api.database.execute("UPDATE rollup_state SET closed = now() - interval '300 seconds'")
+    assert 300 <= api.http.get("/api/v1/status").json()["rollups_age_s"] < 400
     assert api.http.get("/healthz").json() == {"status": "ok"}
     metrics = api.http.get("/metrics").text
     assert 'vedette_warnings{state="open"} 1.0' in metrics
+    assert "vedette_rollups_age_seconds 3" in metrics
     everything = api.http.get("/api/v1/status").text + metrics + api.http.get("/api/v1/nodes").text
     assert "scrypt" not in everything
     assert api.settings.broker_password.get_secret_value() not in everything
