@@ -40,6 +40,10 @@ class Positions:
         """What the database said."""
         self._held[place] = position
 
+    def forget(self) -> None:
+        """Know nothing any more; between two transactions."""
+        self._held = {}
+
     def held(self, place: Place) -> int:
         """What is committed."""
         return self._held[place]

@@ -112,6 +112,7 @@ class Session:
     def _elect(self) -> None:
         taken, surplus = self._election.round()
         if taken:
+            self._positions.forget()  # a partition may have been ours before, and another's in between
             for partition, (seq, rules) in journal.heads(self._connection, sorted(taken)).items():
                 self._heads[partition] = seq
                 if rules == journal.fingerprint(self._rules_body):

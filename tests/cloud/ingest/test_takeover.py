@@ -209,6 +209,27 @@ def test_workers_share_and_inherit(database: str) -> None:
             pause.wait(0.01)
 
 
+def test_a_partition_that_comes_back_is_not_remembered_as_it_was(settings: CloudSettings, nodes: Make) -> None:
+    """Another worker had it in between, and took in what the node had sent it."""
+    node = nodes(partition=200)
+    position = "SELECT position FROM position"
+    with working(settings):
+        until_acked(node, 1, 1, [reading(1)], Lane.LIVE)
+        with connect(settings.database, "test") as connection:
+            other = Election(connection, PARTITIONS, "other", time.monotonic)
+            pause = threading.Event()
+            while 200 not in other.held:
+                other.round()
+                pause.wait(0.05)
+            connection.execute("UPDATE position SET position = 5")
+        await_rows(settings.database, SHARES, lambda found: found == [(256,)])
+        until_acked(node, 5, 2, [reading(2)], Lane.LIVE)
+        assert rows(settings.database, position) == [(5,)]
+        until_acked(node, 6, 6, [reading(6)], Lane.LIVE)
+    assert rows(settings.database, "SELECT value FROM reading ORDER BY 1") == [(1.0,), (6.0,)]
+    assert rows(settings.database, position) == [(6,)]
+
+
 def test_a_holder_whose_beat_stands_still_is_ended_even_in_a_statement(database: str) -> None:
     now = [0.0]
     with connect(database, "test") as held, connect(database, "test") as other, ThreadPoolExecutor(1) as pool:
