@@ -82,11 +82,14 @@ class Follower:
         return self.seq > self._stored and due
 
     def store_snapshot(self, connection: psycopg.Connection[Any], now: Micros) -> None:
-        """Keep the state, in the caller's transaction, in which nothing that was said is missing."""
+        """Keep the state, in the caller's transaction, in which nothing that was said is missing.
+
+        Where it is still on the way to what another worker has said already, that stays said.
+        """
         connection.execute(
             "UPDATE rule_state SET seq = %s, snapshot_seq = %s, snapshot = %s, snapshot_time = %s, rules = %s "
             "WHERE partition = %s",
-            [self.seq, self.seq, self._engine.snapshot(), moment(now), self._rules, self.partition],
+            [max(self.seq, self._said_to), self.seq, self._engine.snapshot(), moment(now), self._rules, self.partition],
         )
         self._stored, self._stored_at, self._entries = self.seq, now, 0
         self._said_to = max(self._said_to, self.seq)

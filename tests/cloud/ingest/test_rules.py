@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from cloud.ingest import journal, stage
+from cloud.ingest import follower, journal, stage
 from cloud.ingest.ruleset import Compiler, shipped_texts
 from cloud.settings import CloudSettings
 from cloud.store.connection import connect
@@ -103,6 +103,23 @@ def test_takeovers_and_a_replay_give_the_same_signals(settings: CloudSettings, n
     assert said[0].action == "raise"
     assert said == replayed(settings.database, node.address.partition)
     assert rows(settings.database, "SELECT count(*) FROM journal WHERE kind = 'rules'") == [(1,)]
+
+
+def test_a_state_kept_on_the_way_forgets_nothing_that_was_said(settings: CloudSettings, nodes: Make) -> None:
+    """A worker reads the journal again from an old snapshot, and has to give the partition up before it is level."""
+    node = nodes()
+    with working(settings, {"test.yaml": RULE}):
+        node.send(1, [event("e1")], Lane.ALARM)
+        node.acked(1, Lane.ALARM)
+        await_rows(settings.database, "SELECT 1 FROM signal", bool)
+    compiler, partition = Compiler(shipped_texts()), node.address.partition
+    with connect(settings.database, "test") as connection:
+        connection.execute("UPDATE rule_state SET snapshot_seq = 0, snapshot = NULL, rules = ''")
+        with connection.transaction():
+            follower.load(connection, compiler, partition, 0).store_snapshot(connection, 0)
+        again = follower.load(connection, compiler, partition, 0)
+        assert follower.catch_up(connection, again) == []
+    assert signals(settings.database) == replayed(settings.database, partition)
 
 
 def test_history_raises_nothing(settings: CloudSettings, nodes: Make) -> None:
