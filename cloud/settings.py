@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 PREFIX = "VEDETTE_"
 
@@ -22,8 +22,13 @@ class CloudSettings(BaseModel):
     database: Annotated[str, Field(repr=False)]
     """How to connect to PostgreSQL, as libpq takes it: ``host=… dbname=…`` or ``postgresql://…``."""
     broker: str = "mqtt://127.0.0.1:1883"
+    """``mqtt://host:1883`` or ``mqtts://host:8883``."""
+    more_brokers: tuple[str, ...] = ()
+    """Other addresses of the same broker, tried in turn where one cannot be reached; in a variable, commas between."""
     broker_username: str = "cloud"
     broker_password: SecretStr = SecretStr("")
+    broker_ca: Path | None = None
+    """File of the certificates to trust with ``mqtts://``, in PEM; the system's when left out."""
     evidence: Path
     """Folder of the evidence files."""
     tuf: Path
@@ -56,11 +61,20 @@ class CloudSettings(BaseModel):
     @field_validator("broker")
     @classmethod
     def _check_broker(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-            raise ValueError("must be mqtt://host:port or mqtts://host:port")
-        if parts.username or parts.password:
-            raise ValueError("must not carry a password; set broker_username and broker_password")
+        return _checked_broker(value)
+
+    @field_validator("more_brokers", mode="before")
+    @classmethod
+    def _split_brokers(cls, value: object) -> object:
+        return tuple(one.strip() for one in value.split(",") if one.strip()) if isinstance(value, str) else value
+
+    @field_validator("more_brokers")
+    @classmethod
+    def _check_more_brokers(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        first = str(info.data.get("broker", ""))
+        for one in map(_checked_broker, value):
+            if first and urlsplit(one).scheme != urlsplit(first).scheme:
+                raise ValueError(f"{one} must be {urlsplit(first).scheme}:// as VEDETTE_BROKER is")
         return value
 
     @field_validator("heartbeat_url")
@@ -78,7 +92,12 @@ class CloudSettings(BaseModel):
     @property
     def broker_port(self) -> int:
         """Port of the broker; 1883, or 8883 with TLS, when not named."""
-        return urlsplit(self.broker).port or (8883 if self.broker_tls else 1883)
+        return broker_port(self.broker)
+
+    @property
+    def brokers(self) -> tuple[str, ...]:
+        """All addresses of the broker, in the order in which they are tried."""
+        return (self.broker, *self.more_brokers)
 
     @property
     def broker_tls(self) -> bool:
@@ -90,7 +109,9 @@ class CloudSettings(BaseModel):
         found = {}
         for name in type(self).model_fields:
             value = getattr(self, name)
-            if value is not None:
+            if isinstance(value, tuple):
+                found[PREFIX + name.upper()] = ",".join(value)
+            elif value is not None:
                 found[PREFIX + name.upper()] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         return found
 
@@ -112,6 +133,21 @@ class CloudSettings(BaseModel):
             raise SettingsError(
                 "\n".join(_explain(str(item["loc"][0]), item["msg"]) for item in error.errors())
             ) from None
+
+
+def broker_port(url: str) -> int:
+    """Port of a broker's address; 1883, or 8883 with TLS, when not named."""
+    parts = urlsplit(url)
+    return parts.port or (8883 if parts.scheme == "mqtts" else 1883)
+
+
+def _checked_broker(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
+        raise ValueError("must be mqtt://host:port or mqtts://host:port")
+    if parts.username or parts.password:
+        raise ValueError("must not carry a password; set broker_username and broker_password")
+    return url
 
 
 def _explain(name: str, message: str) -> str:

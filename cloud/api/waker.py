@@ -4,32 +4,32 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+import structlog
 
+from cloud.broker import BrokerClient
 from cloud.settings import CloudSettings
 from cloud.store.feed import WAKE_TOPIC
 
 _MOST_QUEUED: Final = 1000
 """Messages kept for a broker that is away."""
+_log = structlog.get_logger("cloud.api")
 
 
 class Waker:
     """Listens to the broker in paho's own thread and sets an event of the loop; without a broker there are polls."""
 
     def __init__(self, settings: CloudSettings) -> None:
-        self._settings = settings
         self._event = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"vedette-api-{secrets.token_hex(6)}")
-        self._client.username_pw_set(settings.broker_username, settings.broker_password.get_secret_value())
-        if settings.broker_tls:
-            self._client.tls_set()
-        self._client.reconnect_delay_set(1, 10)
+        name = f"vedette-api-{secrets.token_hex(6)}"
+        self._broker = BrokerClient(
+            settings, _log, self._subscribe, lambda: None, client_id=name, keepalive_s=30, pause_s=(1, 10)
+        )
+        self._client = self._broker.client
         self._client.max_queued_messages_set(_MOST_QUEUED)
-        self._client.on_connect = self._subscribe
         self._client.on_message = lambda *_: self.wake()
 
     @property
@@ -41,14 +41,12 @@ class Waker:
     def listening(self) -> Iterator[None]:
         """Listen while the ``with`` block lasts, on the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._client.connect_async(self._settings.broker_host, self._settings.broker_port, keepalive=30)
-        self._client.loop_start()
+        self._broker.start()
         try:
             yield
         finally:
             self._loop = None
-            self._client.disconnect()
-            self._client.loop_stop()
+            self._broker.stop()
 
     async def wait(self, timeout_s: float) -> None:
         """Return when something may have been committed, or after ``timeout_s`` seconds."""
@@ -72,6 +70,6 @@ class Waker:
         """Send something to a topic with QoS 1; where the broker is away it goes out when it is back."""
         self._client.publish(topic, payload, qos=1)
 
-    def _subscribe(self, client: mqtt.Client, *_: Any) -> None:
+    def _subscribe(self, client: mqtt.Client) -> None:
         client.subscribe(WAKE_TOPIC, qos=0)
         self.wake()

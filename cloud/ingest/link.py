@@ -2,16 +2,14 @@
 
 import logging
 import socket
-import ssl
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
 import paho.mqtt.client as mqtt
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.reasoncodes import ReasonCode
 
+from cloud.broker import BrokerClient
 from cloud.ingest.arrival import Waiting, read
 from cloud.settings import CloudSettings
 from contract.ids import PARTITIONS
@@ -41,31 +39,23 @@ class Link:
         self._partitions = 0
         self.heard = 0
         """Partitions whose nodes are heard just now, as the broker has confirmed."""
-        self._host, self._port = settings.broker_host, settings.broker_port
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
-        self._client.username_pw_set(settings.broker_username, settings.broker_password.get_secret_value())
-        if settings.broker_tls:
-            self._client.tls_set_context(ssl.create_default_context())
-        self._client.reconnect_delay_set(1, 5)
+        self._broker = BrokerClient(settings, _log, self._subscribe, self._lost, keepalive_s=_KEEP_ALIVE_S)
+        self._client = self._broker.client
         # What a callback throws would end the client's thread, and leave the worker deaf: it is logged instead.
         self._client.suppress_exceptions = True
         self._client.enable_logger(logging.getLogger("cloud.ingest.link"))
         self._client.on_socket_open = _send_at_once
-        self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
-        self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
 
     def __enter__(self) -> Self:
-        self._client.connect_async(self._host, self._port, _KEEP_ALIVE_S)
-        self._client.loop_start()
+        self._broker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._broker.stop()
 
     def listen(self, partitions: Iterable[int]) -> None:
         """Hear the nodes of these partitions and of no others, from now on and after every reconnection."""
@@ -89,21 +79,15 @@ class Link:
         """Send at QoS 0."""
         self._client.publish(topic, payload)
 
-    def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
-        if code.is_failure:
-            _log.error("broker refused us", broker=f"{self._host}:{self._port}", reason=str(code))
-            return
+    def _subscribe(self, client: mqtt.Client) -> None:
         if self._topics:
             client.subscribe([(topic, 0) for topic in sorted(self._topics)])
-        _log.info("broker connected", broker=f"{self._host}:{self._port}")
+
+    def _lost(self) -> None:
+        self.heard = 0
 
     def _on_subscribe(self, _client: mqtt.Client, _data: Any, _mid: int, _codes: Any, _properties: Any) -> None:
         self.heard = self._partitions
-
-    def _on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
-        self.heard = 0
-        if code.is_failure:
-            _log.warning("broker disconnected", broker=f"{self._host}:{self._port}", reason=str(code))
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         self._waiting.put(read(message.topic, bytes(message.payload), self._clock()))

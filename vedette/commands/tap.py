@@ -20,6 +20,7 @@ def tap(
     broker: Annotated[str | None, typer.Option(help="mqtt://host:port; that of 'vedette up' when left out.")] = None,
     username: Annotated[str | None, typer.Option(help="With --broker.")] = None,
     password_file: Annotated[Path | None, typer.Option(help="With --broker: file that holds the password.")] = None,
+    ca_file: Annotated[Path | None, typer.Option(help="With --broker: certificates to trust, in PEM.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after so long.")] = None,
     json: Json = False,
     data_dir: Data = HOME,
@@ -30,11 +31,14 @@ def tap(
     import paho.mqtt.client as mqtt
     from paho.mqtt.enums import CallbackAPIVersion
 
-    url, user, password = _broker(broker, username, password_file, data_dir)
+    url, user, password, trusted = _broker(broker, username, password_file, ca_file, data_dir)
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
     client.username_pw_set(user, password)
     if url.scheme == "mqtts":
-        client.tls_set()
+        try:
+            client.tls_set(ca_certs=None if trusted is None else str(trusted))
+        except (OSError, ValueError) as error:
+            raise TapError(f"{trusted} cannot be used: {error}; name a PEM file with --ca-file") from error
     refused: list[str] = []
 
     def on_connect(_c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
@@ -53,7 +57,7 @@ def tap(
 
     client.on_connect, client.on_message = on_connect, on_message
     try:
-        client.connect(url.hostname or "127.0.0.1", url.port or 1883)
+        client.connect(url.hostname or "127.0.0.1", url.port or (8883 if url.scheme == "mqtts" else 1883))
     except OSError as error:
         raise TapError(f"{url.geturl()} cannot be reached: {error}; name the broker with --broker") from error
     until = None if seconds is None else time.monotonic() + seconds
@@ -98,15 +102,18 @@ def decode(topic: str, payload: bytes) -> Any:
     return msgspec.to_builtins(msgspec.structs.replace(message, records=())) | {"records": records}
 
 
-def _broker(named: str | None, username: str | None, password_file: Path | None, data: Path) -> tuple[Any, str, str]:
-    """Where to listen, and as whom."""
+def _broker(
+    named: str | None, username: str | None, password_file: Path | None, ca_file: Path | None, data: Path
+) -> tuple[Any, str, str, Path | None]:
+    """Where to listen, as whom, and whose certificates to trust."""
     if named is not None:
         try:
             password = password_file.read_text().strip() if password_file else ""
         except OSError as error:
             raise TapError(f"{password_file} cannot be read: {error.strerror}; name another --password-file") from error
-        return urlsplit(named), username or "", password
+        return urlsplit(named), username or "", password, ca_file
     from vedette.up.home import Home
 
     settings = Home(data).settings()
-    return urlsplit(settings.broker), settings.broker_username, settings.broker_password.get_secret_value()
+    password = settings.broker_password.get_secret_value()
+    return urlsplit(settings.broker), settings.broker_username, password, settings.broker_ca
