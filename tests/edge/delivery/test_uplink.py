@@ -1,6 +1,5 @@
 """The connection comes and goes; the records arrive."""
 
-import datetime
 import os
 import random
 import select
@@ -15,9 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
 from cloud.servers.broker import BrokerUser, EmbeddedBroker
@@ -30,6 +26,8 @@ from edge.config import Uplink as UplinkConfig
 from edge.delivery.conversation import Conversation
 from edge.delivery.outbox import Outbox
 from edge.delivery.uplink import Uplink
+from tests.brokers.authority import Authority
+from tests.brokers.nats import Nats
 from tests.conftest import RunningBroker, free_port
 from tests.edge.delivery.samples import Clock, event, reading
 from tests.edge.delivery.servers import CloudClient
@@ -175,16 +173,24 @@ def test_a_missing_ca_file_is_named(outbox: Outbox, tmp_path: Path) -> None:
         Driver(outbox, "mqtts://host", ca_file=tmp_path / "nowhere")
 
 
-@needs_mosquitto
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves the refused socket open
-def test_over_tls_the_broker_must_show_a_certificate_of_our_authority(outbox: Outbox, tmp_path: Path) -> None:
-    make_certificate(tmp_path / "ours")
-    make_certificate(tmp_path / "other")
-    with mosquitto(tmp_path, tmp_path / "ours") as port:
-        with uplink(outbox, f"mqtts://localhost:{port}", ca_file=tmp_path / "other.crt") as driver:
-            driver.until(lambda: "certificate verify failed" in driver.uplink.reason)
-        with uplink(outbox, f"mqtts://localhost:{port}", ca_file=tmp_path / "ours.crt") as driver:
-            driver.until(lambda: driver.uplink.connected)
+def test_over_tls_the_broker_must_show_a_certificate_that_holds(outbox: Outbox, tmp_path: Path) -> None:
+    ours, other = Authority(tmp_path, "ours"), Authority(tmp_path, "other")
+    good = ours.issue("good")
+    for certificate, trusted, said in (
+        (good, other, "is not trusted: unable to get local issuer certificate; name its issuer's with uplink.ca_file"),
+        (ours.issue("old", expired=True), ours, "has expired; renew it, or set this box's clock"),
+        (ours.issue("else", hosts=("broker.example",)), ours, "not valid for 'localhost'.; name the broker as its"),
+        (good, ours, ""),
+    ):
+        broker = Nats(tmp_path / "broker", [BrokerUser("all", "word")], certificate)
+        who = {"username": "all", "password": SecretStr("word"), "ca_file": trusted.file}
+        with running(broker, log=tmp_path / "log"), uplink(outbox, broker.url, **who) as driver:
+            if not said:
+                driver.until(lambda driver=driver: driver.uplink.connected)  # type: ignore[misc]
+                break
+            driver.until(lambda driver=driver, said=said: said in driver.uplink.reason)  # type: ignore[misc]
+            assert broker.url in driver.uplink.reason
 
 
 @needs_mosquitto
@@ -201,12 +207,9 @@ def test_any_other_broker_serves_as_well(outbox: Outbox, tmp_path: Path) -> None
 
 
 @contextmanager
-def mosquitto(folder: Path, certificate: Path | None = None) -> Iterator[int]:
+def mosquitto(folder: Path) -> Iterator[int]:
     port = free_port()
-    config = f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n"
-    if certificate is not None:
-        config += f"certfile {certificate}.crt\nkeyfile {certificate}.key\n"
-    (folder / "mosquitto.conf").write_text(config)
+    (folder / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n")
     with (
         (folder / "mosquitto.log").open("wb") as log,
         subprocess.Popen(["mosquitto", "-c", folder / "mosquitto.conf"], stderr=log) as process,
@@ -224,26 +227,3 @@ def mosquitto(folder: Path, certificate: Path | None = None) -> Iterator[int]:
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def make_certificate(name: Path) -> None:
-    """A key and a certificate for ``localhost`` that vouches for itself: ``<name>.key``, ``<name>.crt``."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name.name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    name.with_suffix(".key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    name.with_suffix(".crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
