@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 
 import psycopg
 from fastapi import Depends, Request
-from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
 from cloud.api.live import Live
@@ -15,6 +14,7 @@ from cloud.api.meters import Meters
 from cloud.evidence.store import EvidenceStore
 from cloud.identity.nodes import Verifier
 from cloud.settings import CloudSettings
+from cloud.store.connection import complete
 
 Clock = Callable[[], int]
 """The time now, microseconds since 1970 UTC."""
@@ -38,12 +38,8 @@ class Context:
 
 def make_pool(settings: CloudSettings) -> ConnectionPool[psycopg.Connection[Any]]:
     """A few connections for requests, not opened yet; one that broke is replaced before anybody gets it."""
-    conninfo = make_conninfo(
-        settings.database,
-        application_name="vedette-api",
-        connect_timeout=5,
-        options="-c statement_timeout=15000 -c idle_in_transaction_session_timeout=15000",
-    )
+    options = "-c statement_timeout=15000 -c idle_in_transaction_session_timeout=15000"
+    conninfo = complete(settings.database, "vedette-api", options)
     return ConnectionPool(
         conninfo, min_size=1, max_size=8, open=False, timeout=5.0, check=ConnectionPool.check_connection, name="api"
     )

@@ -16,13 +16,13 @@ from typing import Any, Final
 
 import psycopg
 import structlog
-from psycopg.conninfo import make_conninfo
 
 from cloud.api import reads
 from cloud.api.meters import Meters
 from cloud.api.shapes import Changes
 from cloud.api.waker import Waker
 from cloud.settings import CloudSettings
+from cloud.store.connection import complete
 
 POLL_S: Final = 1.0
 """Without a word from the broker the feed is read this often."""
@@ -94,12 +94,7 @@ class Live:
     """Reads the feed and tells its subscribers. Belongs to one event loop, except ``announce``."""
 
     def __init__(self, settings: CloudSettings, meters: Meters) -> None:
-        self._conninfo = make_conninfo(
-            settings.database,
-            application_name="vedette-live",
-            connect_timeout=5,
-            options="-c statement_timeout=10000",
-        )
+        self._conninfo = complete(settings.database, "vedette-live", "-c statement_timeout=10000")
         self._meters = meters
         self._waker = Waker(settings)
         self._subscribers: set[Subscriber] = set()
