@@ -1,5 +1,6 @@
 # make up     install, start the whole system with a demonstration site, print the address of the page
 # make test   every test
+# make chaos  a million records through two hundred faults; make chaos SEED=… has an earlier run again
 # make check  static checks: ruff, mypy, import-linter, the page's types
 # make workshop       the environment for training, in .venv-train (PyTorch: some gigabytes)
 # make test-workshop  the tests that need it
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UP ?=
 
-.PHONY: up install page test check format docs lock clean workshop test-workshop
+.PHONY: up install page test chaos check format docs lock clean workshop test-workshop
 
 up: install page
 	@$(BIN)/vedette up $(UP)
@@ -34,6 +35,10 @@ cloud/console/dist/index.html: $(PAGE_SOURCES) | install
 
 test: install page
 	@$(BIN)/python -m pytest $(TESTS)
+
+CHAOS := $(foreach option,SEED RECORDS FAULTS PAUSE,$(if $($(option)),--$(shell echo $(option) | tr A-Z a-z) $($(option))))
+chaos: install
+	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 # Training needs PyTorch, and ultralytics for comparison, which brings the other OpenCV: it has an environment of its own.
 TRAIN := .venv-train

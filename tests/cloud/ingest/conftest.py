@@ -93,8 +93,8 @@ def nodes(database: str, broker: RunningBroker) -> Iterator[Callable[..., Node]]
     """Enrols a node and connects it."""
     clients: list[mqtt.Client] = []
 
-    def make(partition: int = 5, enrolled: int | None = None, name: str | None = None) -> Node:
-        address = Address(partition, "mill", name or f"node-{next(_names)}")
+    def make(partition: int = 5, enrolled: int | None = None, name: str | None = None, site: str = "mill") -> Node:
+        address = Address(partition, site, name or f"node-{next(_names)}")
         if enrolled is None or enrolled >= 0:
             with psycopg.connect(database, autocommit=True) as connection:
                 connection.execute(
