@@ -53,6 +53,8 @@ class Nats(EmbeddedBroker):
             }
         if self._cluster is not None:
             own = self._cluster.ports[self._cluster.number]
+            # Or as many as there are when the first client comes: two of three, and then one may not die.
+            settings["mqtt"]["stream_replicas"] = len(self._cluster.ports)
             settings["server_name"] = f"member-{self._cluster.number}"
             settings["cluster"] = {
                 "name": "vedette",

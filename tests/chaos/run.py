@@ -172,17 +172,25 @@ def _apply(system: System, fault: Fault, stopped: threading.Event) -> None:
 
 def _drain(system: System, wanted: Sequence[Numbered]) -> None:
     """Until every number is in the database, and the rules have heard of it."""
+
+    def check() -> None:
+        _check_alive(system, ())
+
+    drain(system.settings.database, wanted, check)
+
+
+def drain(conninfo: str, wanted: Sequence[Numbered], check: Callable[[], None]) -> None:
+    """Until every number is in the database, and the rules have heard of it; ``check`` raises where a process died."""
     readings, events = sum(one.readings for one in wanted), sum(one.events // 2 for one in wanted)
     query = (
         "SELECT (SELECT count(*) FROM reading JOIN series ON series.id = series_id WHERE source = %s AND quantity = %s)"
-        ", "
-        "(SELECT count(*) FROM event WHERE site = %s AND phase = 'close')"
+        ", (SELECT count(*) FROM event WHERE site = %s AND phase = 'close')"
     )
     found: list[tuple[int, int]] = []
 
     def arrived() -> bool:
-        _check_alive(system, ())
-        with psycopg.connect(system.settings.database) as connection:
+        check()
+        with psycopg.connect(conninfo) as connection:
             found[:] = connection.execute(query, [SOURCE, QUANTITY, SITE]).fetchall()
         return found[0][0] >= readings and found[0][1] >= events
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ REPOSITORY: Final = Path(__file__).parents[2]
 NODES: Final = ("box-1", "box-2", "box-3", "box-4")
 WORKERS: Final = ("worker-1", "worker-2", "worker-3")
 PARTITIONS: Final = dict(zip(NODES, (10, 80, 150, 220), strict=True))
-_PASSWORD: Final = "chaos"
+PASSWORD: Final = "chaos"
 _ENDS_WITHIN_S: Final = 20.0
 
 
@@ -218,8 +218,8 @@ def running(folder: Path, seed: int) -> Iterator[System]:
         postgres = EmbeddedPostgres(folder / "postgres")
         addresses = {name: Address(PARTITIONS[name], SITE, name) for name in NODES}
         users = [
-            BrokerUser("cloud", _PASSWORD),
-            *(BrokerUser(f"{SITE}/{n}", _PASSWORD, a) for n, a in addresses.items()),
+            BrokerUser("cloud", PASSWORD),
+            *(BrokerUser(f"{SITE}/{n}", PASSWORD, a) for n, a in addresses.items()),
         ]
         broker = EmbeddedBroker(folder / "broker", free_port(), users)
         starter = stack.enter_context(ThreadPoolExecutor(1))
@@ -229,16 +229,17 @@ def running(folder: Path, seed: int) -> Iterator[System]:
             stack.callback(one.end)
             one.start()
             kept.append(one)
-        _enrol(postgres, addresses)
+        migrate(postgres.conninfo)
+        enrol(postgres.conninfo, addresses.values())
         proxy = stack.enter_context(Proxy().running())
         to_broker = ("127.0.0.1", broker.port)
         boxes: dict[str, Box] = {}
         for number, (name, address) in enumerate(addresses.items()):
             wire = proxy.add(Wire(f"{name}>broker", to_broker, True, random.Random(f"{seed}-{number}")))
-            boxes[name] = _box(folder / name, address, wire.port)
+            boxes[name] = make_box(folder / name, address, {"broker": f"mqtt://127.0.0.1:{wire.port}"})
             stack.callback(boxes[name].delivery.end)
         settings = CloudSettings(
-            database=postgres.conninfo, broker=broker.url, broker_password=SecretStr(_PASSWORD),
+            database=postgres.conninfo, broker=broker.url, broker_password=SecretStr(PASSWORD),
             evidence=folder, tuf=folder, keys=folder,
         )  # fmt: skip
         socket = f"{conninfo_to_dict(postgres.conninfo)['host']}/.s.PGSQL.5432"
@@ -252,8 +253,7 @@ def running(folder: Path, seed: int) -> Iterator[System]:
                     "database": make_conninfo("", host="127.0.0.1", port=sql.port, user=USER, dbname=DATABASE),
                 }
             )
-            command = [sys.executable, "-m", "vedette", "ingest", "run"]
-            workers[name] = Program(name, command, folder / f"{name}.log", theirs.environment())
+            workers[name] = make_worker(name, theirs, folder)
             stack.callback(workers[name].end)
         system = System(settings, proxy, boxes, workers, kept[1], kept[0])
         for part in system.parts()[2:]:
@@ -261,38 +261,45 @@ def running(folder: Path, seed: int) -> Iterator[System]:
         yield system
 
 
-def _enrol(postgres: EmbeddedPostgres, addresses: Mapping[str, Address]) -> None:
-    migrate(postgres.conninfo)
-    with psycopg.connect(postgres.conninfo) as connection:
-        for name, address in addresses.items():
+def enrol(conninfo: str, addresses: Iterable[Address]) -> None:
+    """Let nodes in, at the database."""
+    with psycopg.connect(conninfo) as connection:
+        for address in addresses:
             connection.execute(
-                "INSERT INTO node (site, node, partition) VALUES (%s, %s, %s)", [SITE, name, address.partition]
+                "INSERT INTO node (site, node, partition) VALUES (%s, %s, %s)",
+                [address.site, address.node, address.partition],
             )
 
 
-def _box(folder: Path, address: Address, port: int) -> Box:
+def make_box(folder: Path, address: Address, uplink: Mapping[str, object], before: Sequence[str] = ()) -> Box:
+    """A box whose outbox lies in ``folder``.
+
+    Args:
+        uplink: ``broker`` and what else ``node.yaml`` says below ``uplink``.
+        before: put before its command line, such as ``ip netns exec …``.
+    """
     paths = NodePaths(folder / "data", folder / "run")
     paths.make()
     config = folder / "node.yaml"
-    config.write_text(
-        json.dumps(
-            {
-                "node": address.node,
-                "site": address.site,
-                "partition": address.partition,
-                "uplink": {
-                    "broker": f"mqtt://127.0.0.1:{port}",
-                    "cloud": "http://127.0.0.1:9",
-                    "username": f"{address.site}/{address.node}",
-                    "password": _PASSWORD,
-                },
-                "storage": {"folder": str(folder / "data"), "outbox_bytes": 4_000_000_000},
-            }
-        )
-    )
-    command = [sys.executable, "-m", "edge.supervisor.part", "delivery", "--config", str(config)]
+    who = {"cloud": "http://127.0.0.1:9", "username": f"{address.site}/{address.node}", "password": PASSWORD}
+    settings = {
+        "node": address.node,
+        "site": address.site,
+        "partition": address.partition,
+        "uplink": {**who, **uplink},
+        "storage": {"folder": str(folder / "data"), "outbox_bytes": 4_000_000_000},
+    }
+    config.write_text(json.dumps(settings))
+    command = [*before, sys.executable, "-m", "edge.supervisor.part", "delivery", "--config", str(config)]
     delivery = Program(address.node, [*command, "--run-dir", str(paths.run)], folder / "delivery.log", {})
     return Box(address.node, paths, delivery)
+
+
+def make_worker(name: str, settings: CloudSettings, folder: Path) -> Program:
+    """An ingest worker."""
+    return Program(
+        name, [sys.executable, "-m", "vedette", "ingest", "run"], folder / f"{name}.log", settings.environment()
+    )
 
 
 def writer(box: Box, readings: int, events: int, seconds: float, folder: Path) -> Program:
