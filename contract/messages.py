@@ -52,6 +52,8 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
     time: Micros
     credit: int = 1_048_576
     """Bytes, unpacked, that the node may have outstanding: what waits in the cloud's memory."""
+    hello: Micros = 0
+    """The ``time`` of the ``Hello`` that this answers; 0 from a cloud that does not say."""
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ack"):

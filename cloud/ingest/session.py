@@ -168,7 +168,7 @@ class Session:
         now = self._clock()
         for address, hello in gathered.hellos:
             held = {lane: self._positions.held(place) for lane, place in self._gathering.places(address, hello.epoch)}
-            welcome = Welcome(epoch=hello.epoch, positions=held, time=now, credit=self._credit())
+            welcome = Welcome(epoch=hello.epoch, positions=held, time=now, credit=self._credit(), hello=hello.time)
             self._link.publish(address.topic(Channel.ACK), encode(welcome))
         return gathered
 

@@ -63,6 +63,7 @@ class Conversation:
         self._hello_due = 0.0
         self._hello_pause = _HELLO_S[0]
         self._sure = False
+        self._asked: set[int] = set()
         self._doubts = 0
         self._live_due = 0.0
         self._age_due = 0.0
@@ -86,7 +87,7 @@ class Conversation:
             return
         if message.epoch != self._epoch:
             return
-        if isinstance(message, Welcome) and self.state is State.GREETING:
+        if isinstance(message, Welcome) and self.state is State.GREETING and self._answers(message):
             self._welcome(message, now)
         elif isinstance(message, Ack) and self.state is State.TALKING:
             self._ack(message, now)
@@ -121,12 +122,19 @@ class Conversation:
 
     def _hello(self) -> Hello:
         self._epoch = self._outbox.epoch
-        return Hello(epoch=self._epoch, last=self._outbox.last(), time=self._clock(), software=self._software)
+        time = self._clock()
+        self._asked.add(time)
+        return Hello(epoch=self._epoch, last=self._outbox.last(), time=time, software=self._software)
 
     def _greet(self, now: float, after: float = 0.0) -> None:
         self.state = State.GREETING
+        self._asked.clear()
         self._hello_due = now + after
         self._hello_pause = _HELLO_S[0]
+
+    def _answers(self, message: Welcome) -> bool:
+        """Whether it answers what was asked in this greeting: one that comes late or twice tells of long ago."""
+        return message.hello in self._asked if message.hello else bool(self._asked)
 
     def _welcome(self, message: Welcome, now: float) -> None:
         verdict = self._outbox.welcome(message.epoch, message.positions, self._sure)

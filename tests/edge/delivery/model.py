@@ -15,6 +15,8 @@ class Cloud:
     """Keeps what is accepted; ``first == position + 1`` alone is."""
 
     credit: int = 1 << 20
+    says_what_it_answers: bool = True
+    """Whether a ``Welcome`` names its ``Hello``, as those of earlier releases do not."""
     positions: dict[tuple[int, Lane], int] = field(default_factory=dict)
     records: dict[Lane, list[Record]] = field(default_factory=lambda: {lane: [] for lane in Lane})
     epochs: list[int] = field(default_factory=list)
@@ -25,7 +27,8 @@ class Cloud:
             if message.epoch not in self.epochs:
                 self.epochs.append(message.epoch)
             positions = {lane: self.positions.get((message.epoch, lane), 0) for lane in Lane}
-            return encode(Welcome(epoch=message.epoch, positions=positions, time=0, credit=self.credit))
+            hello = message.time if self.says_what_it_answers else 0
+            return encode(Welcome(epoch=message.epoch, positions=positions, time=0, credit=self.credit, hello=hello))
         return encode(self._take(message))
 
     def _take(self, batch: Batch) -> Ack:

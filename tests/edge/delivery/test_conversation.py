@@ -27,7 +27,11 @@ def channel(outbox: Outbox, clock: Clock) -> Channel:
 
 
 def talk(outbox: Outbox, clock: Clock, faults: Faults | None = None, seed: int = 0) -> Channel:
-    conversation = Conversation(outbox, clock)
+    def ticking() -> int:
+        clock.now += 1
+        return clock.now
+
+    conversation = Conversation(outbox, ticking)
     channel = Channel(conversation, Cloud(), faults or Faults(), random.Random(seed))
     conversation.connected(0.0)
     return channel
@@ -233,6 +237,35 @@ def test_a_welcome_from_an_earlier_connection_costs_no_epoch(channel: Channel, o
     channel.run(channel.now + 10)
     assert outbox.epoch == first
     assert channel.cloud.records[Lane.LIVE] == [reading(i) for i in range(20)]
+
+
+def test_a_late_welcome_that_comes_twice_costs_no_epoch(channel: Channel, outbox: Outbox) -> None:
+    """The first raises a doubt; the second must not pass for the answer to what is asked then."""
+    first = outbox.epoch
+    channel.run(1.0)
+    (early,) = (answer for answer in channel.answers if isinstance(answer, Welcome))
+    outbox.append([reading(i) for i in range(10)])
+    channel.run(3.0)
+    channel.cut()
+    channel.conversation.connected(channel.now)
+    channel.faults.delay = 4.0
+    for _ in range(6):  # before anything is asked again, and after it
+        channel.conversation.receive(encode(early), channel.now)
+        channel.run(channel.now + 0.5)
+    channel.faults.delay = 0.02
+    outbox.append([reading(i) for i in range(10, 20)])
+    channel.run(channel.now + 20)
+    assert outbox.epoch == first
+    assert channel.cloud.records[Lane.LIVE] == [reading(i) for i in range(20)]
+
+
+def test_a_cloud_that_does_not_say_what_it_answers_is_heard_once_it_was_asked(channel: Channel, outbox: Outbox) -> None:
+    channel.cloud.says_what_it_answers = False
+    outbox.append([reading(1)])
+    channel.conversation.receive(encode(Welcome(epoch=outbox.epoch, positions={}, time=0)), 0.0)
+    assert channel.conversation.state is State.GREETING
+    channel.run(1.0)
+    assert channel.cloud.records[Lane.LIVE] == [reading(1)]
 
 
 def test_nonsense_and_strangers_are_passed_over(channel: Channel, outbox: Outbox) -> None:
