@@ -77,7 +77,8 @@ def check_journal(batches: Sequence[Sent], wanted: Sequence[Numbered]) -> list[s
     Only an event that lay unsent for longer than ``FRESH_US`` may come later than younger ones: what an event has come
     to is then moved in front again, behind what is there.
     """
-    faults: list[str] = []
+    gaps: list[str] = []
+    disorder: list[str] = []
     ends: dict[tuple[str, int, Lane], int] = {}
     highest: dict[tuple[str, Lane, str], int] = {}
     seen: dict[str, Counter[tuple[str, int]]] = {one.node: Counter() for one in wanted}
@@ -85,7 +86,7 @@ def check_journal(batches: Sequence[Sent], wanted: Sequence[Numbered]) -> list[s
         name = f"{batch.node} {batch.lane}"
         place = batch.node, batch.epoch, batch.lane
         if batch.first != ends.get(place, 0) + 1 or batch.last - batch.first + 1 != len(batch.records):
-            faults.append(f"journal: {name} goes from {ends.get(place, 0)} to {batch.first}–{batch.last}")
+            gaps.append(f"journal: {name} goes from {ends.get(place, 0)} to {batch.first}–{batch.last}")
         ends[place] = batch.last
         for record in batch.records:
             if (found := number_of(record)) is None:
@@ -95,26 +96,24 @@ def check_journal(batches: Sequence[Sent], wanted: Sequence[Numbered]) -> list[s
             before = highest.get((batch.node, batch.lane, kind), -1)
             moved = kind == "event" and batch.sent - record.time >= FRESH_US
             if number <= before and not moved:
-                faults.append(f"journal: {name} has {kind} {number} after {before}")
+                disorder.append(f"journal: {name} has {kind} {number} after {before}")
             highest[batch.node, batch.lane, kind] = max(number, before)
+    faults = shortened(gaps) + shortened(disorder)
     for one in wanted:
-        everything = {("reading", n) for n in range(one.readings)} | {("event", n) for n in range(one.events)}
-        faults += [
-            f"journal: {one.node} {kind} {n} is missing" for kind, n in sorted(everything - seen[one.node].keys())
-        ]
-        faults += [
-            f"journal: {one.node} {kind} {n} came {count} times"
-            for (kind, n), count in sorted(seen[one.node].items())
-            if count > 1
-        ]
-        faults += [
-            f"journal: {one.node} {kind} {n} was never written"
-            for kind, n in sorted(seen[one.node].keys() - everything)
-        ]
+        faults += _numbers(one, seen[one.node])
         epochs = {epoch for node, epoch, _ in ends if node == one.node}
         if len(epochs) > 1:
             faults.append(f"journal: {one.node} has {len(epochs)} epochs; nothing here gives it a second")
-    return shortened(faults)
+    return faults
+
+
+def _numbers(one: Numbered, seen: Counter[tuple[str, int]]) -> list[str]:
+    """Which of a node's numbers are not there once."""
+    everything = {("reading", n) for n in range(one.readings)} | {("event", n) for n in range(one.events)}
+    missing = [f"journal: {one.node} {kind} {n} is missing" for kind, n in sorted(everything - seen.keys())]
+    twice = [f"journal: {one.node} {k} {n} came {times} times" for (k, n), times in sorted(seen.items()) if times > 1]
+    strange = [f"journal: {one.node} {kind} {n} was never written" for kind, n in sorted(seen.keys() - everything)]
+    return shortened(missing) + shortened(twice) + shortened(strange)
 
 
 def shortened(faults: Sequence[str]) -> list[str]:
