@@ -36,7 +36,7 @@ cloud/console/dist/index.html: $(PAGE_SOURCES) | install
 test: install page
 	@$(BIN)/python -m pytest $(TESTS)
 
-CHAOS := $(foreach option,SEED RECORDS FAULTS PAUSE,$(if $($(option)),--$(shell echo $(option) | tr A-Z a-z) $($(option))))
+CHAOS := $(foreach option,SEED RECORDS FAULTS PAUSE CUTS,$(if $($(option)),--$(shell echo $(option) | tr A-Z a-z) $($(option))))
 chaos: install
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
