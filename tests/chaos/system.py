@@ -295,11 +295,10 @@ def make_box(folder: Path, address: Address, uplink: Mapping[str, object], befor
     return Box(address.node, paths, delivery)
 
 
-def make_worker(name: str, settings: CloudSettings, folder: Path) -> Program:
-    """An ingest worker."""
-    return Program(
-        name, [sys.executable, "-m", "vedette", "ingest", "run"], folder / f"{name}.log", settings.environment()
-    )
+def make_worker(name: str, settings: CloudSettings, folder: Path, before: Sequence[str] = ()) -> Program:
+    """An ingest worker; ``before`` is put before its command line."""
+    command = [*before, sys.executable, "-m", "vedette", "ingest", "run"]
+    return Program(name, command, folder / f"{name}.log", settings.environment())
 
 
 def writer(box: Box, readings: int, events: int, seconds: float, folder: Path) -> Program:
