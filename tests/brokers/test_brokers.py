@@ -28,7 +28,7 @@ from tests.chaos.system import PASSWORD, enrol, make_box, make_worker, until
 from tests.conftest import free_port
 
 WANTED = [Numbered("broker-1", 40, 5700, 300), Numbered("broker-2", 210, 5700, 300)]
-SECONDS = 12.0
+SECONDS = 8.0
 ADDRESSES = [Address(one.partition, SITE, one.node) for one in WANTED]
 CLOUD = BrokerUser("cloud", PASSWORD)
 USERS = [CLOUD, *(BrokerUser(f"{SITE}/{address.node}", PASSWORD, address) for address in ADDRESSES)]
@@ -92,7 +92,7 @@ def test_a_cluster_of_three_of_which_one_is_killed(tmp_path: Path, database: str
         for member, process in zip(members, processes, strict=True):
             servers.wait_ready(member, process, log=tmp_path / f"{member.folder.name}.log")
             until("a member to admit us", lambda member=member: _admits(member.url, CLOUD, authority), 60.0)  # type: ignore[misc]
-        with over(tmp_path, database, [member.url for member in members], authority, 2.5 * SECONDS) as flow:
+        with over(tmp_path, database, [member.url for member in members], authority, 4 * SECONDS) as flow:
             flow.moves_on(database)
             for number in (0, 1):
                 os.kill(processes[number].pid, signal.SIGKILL)

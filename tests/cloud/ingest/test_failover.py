@@ -29,7 +29,7 @@ from tests.cloud.ingest.conftest import settings  # noqa: F401
 from tests.conftest import RunningBroker
 
 WANTED = [Numbered("fail-1", 30, 14_000, 600), Numbered("fail-2", 200, 14_000, 600)]
-SECONDS = 25.0
+SECONDS = 20.0
 
 
 class Standby(EmbeddedPostgres):
