@@ -15,7 +15,7 @@ import structlog
 from cloud.ingest import journal
 from cloud.ingest.journal import Line
 from cloud.ingest.ruleset import Compiler
-from cloud.store.times import moment
+from cloud.store.times import micros, moment
 from cloud.warnings import lifecycle
 from contract.ids import Micros
 from contract.records import Record
@@ -26,6 +26,8 @@ from rules.signal import Signal
 SNAPSHOT_EVERY: Final = 60_000_000
 """Microseconds of the journal's time."""
 SNAPSHOT_ENTRIES: Final = 100_000
+KEEP_EVERY: Final = 6 * 3_600_000_000
+"""Microseconds between two states that are kept for as long as the journal is, for ``cloud.ingest.replay``."""
 _log = structlog.get_logger("cloud.ingest")
 _CHUNK: Final = 200
 """Lines that are read from the table at once; a batch holds up to a few thousand records."""
@@ -45,7 +47,14 @@ class Follower:
     """The rules of one partition."""
 
     def __init__(
-        self, partition: int, compiler: Compiler, engine: Engine, rules: bytes, seq: int, said_to: int
+        self,
+        partition: int,
+        compiler: Compiler,
+        engine: Engine,
+        rules: bytes,
+        seq: int,
+        said_to: int,
+        kept_at: Micros = 0,
     ) -> None:
         self.partition = partition
         self._compiler = compiler
@@ -59,6 +68,7 @@ class Follower:
         self._stored = seq
         self._stored_at: Micros = 0
         self._entries = 0
+        self._kept_at = kept_at
 
     def take(self, seq: int, line: Line, records: Sequence[Record] | None = None) -> list[Said]:
         """The next entry; what the rules say to it and had not said before."""
@@ -91,6 +101,9 @@ class Follower:
             "WHERE partition = %s",
             [max(self.seq, self._said_to), self.seq, self._engine.snapshot(), moment(now), self._rules, self.partition],
         )
+        if now - self._kept_at >= KEEP_EVERY:
+            connection.execute(_KEEP, [self.partition])
+            self._kept_at = now
         self._stored, self._stored_at, self._entries = self.seq, now, 0
         self._said_to = max(self._said_to, self.seq)
 
@@ -98,22 +111,28 @@ class Follower:
 def load(connection: psycopg.Connection[Any], compiler: Compiler, partition: int, now: Micros) -> Follower:
     """The rules of a partition as they were last kept. State that this release cannot read is left behind, and said."""
     row = connection.execute(
-        "SELECT seq, snapshot_seq, snapshot, rules FROM rule_state WHERE partition = %s", [partition]
+        "SELECT seq, snapshot_seq, snapshot, rules, "
+        "(SELECT max(time) FROM rule_snapshot k WHERE k.partition = s.partition) "
+        "FROM rule_state s WHERE partition = %s",
+        [partition],
     ).fetchone()
     if row is None:
-        connection.execute(
-            "INSERT INTO rule_state (partition, seq, snapshot_seq, snapshot, snapshot_time, rules) "
-            "VALUES (%s, 0, 0, NULL, %s, '')",
-            [partition, moment(now)],
-        )
+        with connection.transaction():
+            connection.execute(
+                "INSERT INTO rule_state (partition, seq, snapshot_seq, snapshot, snapshot_time, rules) "
+                "VALUES (%s, 0, 0, NULL, %s, '')",
+                [partition, moment(now)],
+            )
+            connection.execute(_KEEP, [partition])
         return Follower(partition, compiler, Engine(RuleSet()), b"", 0, 0)
-    said_to, seq, snapshot, rules = row
+    said_to, seq, snapshot, rules, kept = row
+    kept_at = 0 if kept is None else micros(kept)
     try:
         engine = Engine(compiler.compile(rules), snapshot)
     except SnapshotError as error:
         _log.error("rule state not understood", partition=partition, reason=str(error))
         engine = Engine(compiler.compile(rules))
-    return Follower(partition, compiler, engine, rules, seq, said_to)
+    return Follower(partition, compiler, engine, rules, seq, said_to, kept_at)
 
 
 def catch_up(connection: psycopg.Connection[Any], follower: Follower) -> list[Said]:
@@ -156,3 +175,10 @@ def _write_signals(connection: psycopg.Connection[Any], said: Sequence[Said]) ->
                 for one in said
             ],
         )  # fmt: skip
+
+
+_KEEP: Final = (
+    "INSERT INTO rule_snapshot (partition, seq, time, rules, snapshot) "
+    "SELECT partition, snapshot_seq, snapshot_time, rules, snapshot FROM rule_state WHERE partition = %s "
+    "ON CONFLICT DO NOTHING"
+)

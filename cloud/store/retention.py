@@ -7,7 +7,7 @@ clock is wrong loses nothing that way.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -56,7 +56,7 @@ def end(connection: psycopg.Connection[Any], now: Micros, retention: Retention) 
         lambda: _end_readings(connection, now, retention),
         lambda: _end_minutes(connection, before(retention.minutes_days)),
         lambda: _end_hours(connection, before(retention.hours_days)),
-        lambda: partitions.drop_before(connection, "journal", _journal_begin(connection, now // DAY, retention)),
+        lambda: _end_journal(connection, _journal_begin(connection, now // DAY, retention)),
         lambda: partitions.delete_before(connection, "feed", "time", now - retention.feed_hours * DAY // 24),
         lambda: partitions.delete_before(connection, "quarantine", "arrived", before(retention.quarantine_days)),
         lambda: _end_plates(connection, before(retention.plates_days)),
@@ -104,6 +104,13 @@ def _end_hours(connection: psycopg.Connection[Any], before: Micros) -> None:
     connection.execute("UPDATE rollup_state SET hours_from = %(to)s WHERE hours_from < %(to)s", {"to": moment(begin)})
     for table in ("rollup_hour", "rollup_day"):
         partitions.delete_before(connection, table, "time", begin)
+
+
+def _end_journal(connection: psycopg.Connection[Any], begin: date) -> None:
+    """Whole days, and the states of the rules from which nothing can be replayed any more."""
+    partitions.drop_before(connection, "journal", begin)
+    midnight = datetime(begin.year, begin.month, begin.day, tzinfo=UTC)
+    partitions.delete_before(connection, "rule_snapshot", "time", micros(midnight))
 
 
 def _journal_begin(connection: psycopg.Connection[Any], today: int, retention: Retention) -> date:

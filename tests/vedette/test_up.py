@@ -82,6 +82,13 @@ def test_events_and_readings_are_in_the_terminal(system: System) -> None:
         assert "demo" in vedette(*words, "--data-dir", str(system.home)).stdout
 
 
+def test_the_rules_of_the_journal_say_again_what_they_said(system: System) -> None:
+    warning_of(system, "fire")
+    said = system.json("rules", "replay")
+    assert ("fire", "raise") in {(signal["kind"], signal["action"]) for signal in said}
+    assert system.json("rules", "replay", "--check") == []
+
+
 def test_tap_shows_records_and_acknowledgements_decoded(system: System) -> None:
     shown = vedette("tap", "--seconds", "4", "--json", "--data-dir", str(system.home)).stdout
     assert '"type": "reading"' in shown

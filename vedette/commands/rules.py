@@ -12,6 +12,7 @@ from vedette.commands.options import HOME, Data, Json, print_json, print_table
 if TYPE_CHECKING:
     from rules.entry import Entry
     from rules.language import RuleSet
+    from rules.signal import Signal
 
 app = typer.Typer(help="Read, test and replay the rules, without a server.", no_args_is_help=True)
 Files = Annotated[list[Path] | None, typer.Argument(help="Files of rules; the shipped ones when left out.")]
@@ -61,24 +62,41 @@ def run_rule_tests(files: Files = None, json: Json = False) -> None:
 
 @app.command()
 def replay(
-    files: Files = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files of rules, to try; those that were in force when left out.")
+    ] = None,
     since: Annotated[
         datetime | None, typer.Option(help="Begin of the journal's part; all of it when left out.")
     ] = None,
     entries: Annotated[
         Path | None, typer.Option(help="Recorded entries, JSON, one a line, instead of the journal.")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare with what was said at the time; exit code 1 where it differs.")
+    ] = False,
     json: Json = False,
     data_dir: Data = HOME,
 ) -> None:
-    """Let rules follow the journal of 'vedette up' again, and print what they say; nothing is changed."""
+    """Let rules follow the journal of 'vedette up' again, and print what they say; nothing is changed.
+
+    Without FILES it is an exact replay: the state and the rules of the time, every signal as it was. With FILES these
+    rules begin at --since and know nothing of what was before.
+    """
     import msgspec
 
-    from rules.replay import replay as follow
+    if check:
+        if files or entries is not None:
+            raise RulesError("--check compares the journal with what was said; leave FILES and --entries out")
+        _check(data_dir, since, json)
+        return
+    if entries is not None or files:
+        from rules.replay import replay as follow
 
-    found = _load(files)
-    parts = _journals(data_dir, since) if entries is None else iter([_recorded(entries)])
-    said = [msgspec.to_builtins(signal) for part in parts for signal in follow(part, found)]
+        found = _load(files)
+        parts = _journals(data_dir, since) if entries is None else iter([_recorded(entries)])
+        said = [msgspec.to_builtins(signal) for part in parts for signal in follow(part, found)]
+    else:
+        said = [msgspec.to_builtins(signal) for signal in _again(data_dir, since)]
     said.sort(key=lambda signal: signal["time"])
     if json:
         print_json(said)
@@ -94,6 +112,55 @@ def replay(
         ],
         "the rules say nothing to this journal",
     )  # fmt: skip
+
+
+def _again(data_dir: Path, since: datetime | None) -> "Iterator[Signal]":
+    """What the rules of the time say to the journal."""
+    from cloud.ingest import replay
+    from cloud.ingest.ruleset import Compiler, shipped_texts
+    from cloud.store.connection import connect
+    from vedette.up.home import Home
+
+    compiler = Compiler(shipped_texts())
+    with connect(Home(data_dir.absolute()).settings().database, "vedette-replay") as connection:
+        for partition in replay.partitions(connection):
+            for said in replay.replay(connection, compiler, partition, _micros(since)):
+                yield said.signal
+
+
+def _check(data_dir: Path, since: datetime | None, json: bool) -> None:
+    import msgspec
+
+    from cloud.ingest import replay
+    from cloud.ingest.ruleset import Compiler, shipped_texts
+    from cloud.store.connection import connect
+    from vedette.up.home import Home
+
+    compiler = Compiler(shipped_texts())
+    with connect(Home(data_dir.absolute()).settings().database, "vedette-replay") as connection:
+        found = [
+            one
+            for partition in replay.partitions(connection)
+            for one in replay.check(connection, compiler, partition, _micros(since))
+        ]
+    if json:
+        print_json([msgspec.to_builtins(one) for one in found])
+    else:
+        print_table(
+            ["PARTITION", "ENTRY", "SAID", "REPLAYED"],
+            [[str(one.partition), str(one.seq), _brief(one.said), _brief(one.replayed)] for one in found],
+            "the rules say what they said at the time",
+        )
+    if found:
+        raise typer.Exit(1)
+
+
+def _brief(signal: "Signal | None") -> str:
+    return "–" if signal is None else f"{signal.action} {signal.severity} {signal.rule} {signal.key}"
+
+
+def _micros(since: datetime | None) -> int:
+    return 0 if since is None else int(since.replace(tzinfo=since.tzinfo or UTC).timestamp() * 1e6)
 
 
 def _load(files: list[Path] | None) -> "RuleSet":
@@ -136,7 +203,7 @@ def _journals(data_dir: Path, since: datetime | None) -> "Iterator[Iterator[Entr
     from cloud.store.connection import connect
     from vedette.up.home import Home
 
-    begin = 0 if since is None else int(since.replace(tzinfo=since.tzinfo or UTC).timestamp() * 1e6)
+    begin = _micros(since)
     settings = Home(data_dir.absolute()).settings()
 
     def one(partition: int) -> "Iterator[Entry]":

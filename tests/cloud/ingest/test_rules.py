@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from cloud.ingest import follower, journal, stage
+from cloud.ingest import follower, journal, replay, stage
 from cloud.ingest.ruleset import Compiler, shipped_texts
 from cloud.settings import CloudSettings
 from cloud.store.connection import connect
@@ -120,6 +120,37 @@ def test_a_state_kept_on_the_way_forgets_nothing_that_was_said(settings: CloudSe
         again = follower.load(connection, compiler, partition, 0)
         assert follower.catch_up(connection, again) == []
     assert signals(settings.database) == replayed(settings.database, partition)
+
+
+def test_a_replay_from_any_point_says_what_was_said(
+    settings: CloudSettings, nodes: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules change, workers take over, states are kept on the way: from before and after each, the same signals."""
+    monkeypatch.setattr(follower, "KEEP_EVERY", 0)
+    node = nodes()
+    points = [0]
+    for number, text in enumerate((RULE, RULE, OTHER), 1):
+        with working(settings, {"test.yaml": text}):
+            node.send(number, [event(f"e{number}", revision=number)], Lane.ALARM)
+            node.acked(number, Lane.ALARM)
+            await_rows(settings.database, f"SELECT 1 FROM signal OFFSET {number - 1}", bool)
+        points.append(time.time_ns() // 1000)
+    compiler, partition = Compiler(shipped_texts()), node.address.partition
+    whole = rows(settings.database, "SELECT seq, number, body FROM signal ORDER BY seq, number")
+    assert rows(settings.database, "SELECT count(*) FROM rule_snapshot")[0][0] >= 3
+    with connect(settings.database, "test") as connection:
+        for point in points:
+            later = {seq for seq, line in journal.read(connection, partition, 0, 100_000) if line.arrived >= point}
+            again = [(one.seq, one.number, one.signal) for one in replay.replay(connection, compiler, partition, point)]
+            assert again == [(seq, n, msgspec.convert(body, Signal)) for seq, n, body in whole if seq in later]
+            assert list(replay.check(connection, compiler, partition, point)) == []
+        connection.execute("DELETE FROM signal WHERE number = 0 AND seq = (SELECT max(seq) FROM signal)")
+        (missing,) = replay.check(connection, compiler, partition, 0)
+        assert missing.said is None
+        assert missing.replayed is not None
+        connection.execute("DELETE FROM rule_snapshot")
+        with pytest.raises(replay.ReplayError, match="no state was ever kept"):
+            list(replay.replay(connection, compiler, partition, 0))
 
 
 def test_history_raises_nothing(settings: CloudSettings, nodes: Make) -> None:
