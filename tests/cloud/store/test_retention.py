@@ -1,5 +1,6 @@
 """What is over goes, class by class, and nothing that somebody still has to deal with."""
 
+import dataclasses
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from cloud.evidence.ending import end_files
 from cloud.evidence.intake import mark_stored
 from cloud.evidence.store import DiskStore
+from cloud.settings import CloudSettings
 from cloud.store import rollups
 from cloud.store.connection import connect
 from cloud.store.retention import Retention
@@ -47,6 +49,12 @@ def add_event(connection: psycopg.Connection, name: str, kind: str, days: float)
 
 def names(connection: psycopg.Connection, query: str) -> set[str]:
     return {row[0] for row in connection.execute(query.encode())}
+
+
+def test_the_settings_say_what_is_in_force() -> None:
+    fields = {field.name: field.default for field in dataclasses.fields(Retention)}
+    settings = {name: field.default for name, field in CloudSettings.model_fields.items() if name in fields}
+    assert settings == {name: value for name, value in fields.items() if name != "unpacked_days"}
 
 
 def test_plates_end_first_with_their_pictures(connection: psycopg.Connection) -> None:
