@@ -30,9 +30,10 @@ describe("charts", () => {
     expect(drawn.lines.map((line) => line.split(" ").length)).toEqual([4, 3]);
   });
   it("marks where readings are bad, and draws no line through them", () => {
-    const drawn = draw(chart([point(0, 1), point(10, null, { count: 0, bad: 4, until: time(20), quality: "bad" }), point(30, 2)]));
+    const bad = point(10, null, { count: 0, bad: 4, until: time(20), quality: "bad" });
+    const drawn = draw(chart([point(0, 1), point(8, 1), bad, point(30, 2), point(38, 2)]));
     expect(drawn.bad).toEqual([[10, 20]]);
-    expect(drawn.lines).toHaveLength(1);
+    expect(drawn.lines).toEqual(["0.00,29.00 8.00,29.00", "30.00,1.00 38.00,1.00"]);
   });
   it("draws nothing from nothing", () => {
     expect(draw(chart([]))).toMatchObject({ lines: [], bands: [], bad: [] });

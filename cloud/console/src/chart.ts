@@ -53,7 +53,7 @@ export function draw(chart: ChartData): Drawing {
   for (const point of chart.points) {
     if (point.bad > 0) drawing.bad.push([x(Date.parse(point.time)), x(Date.parse(point.until))]);
   }
-  for (const run of runs(measured)) {
+  for (const run of runs(chart.points)) {
     drawing.lines.push(run.map((point) => at(middle(point), point.mean ?? 0)).join(" "));
     if (run.some((point) => point.count > 1)) {
       const upper = run.map((point) => at(middle(point), point.max ?? 0));
@@ -68,15 +68,15 @@ function middle(point: ChartPoint): number {
   return (Date.parse(point.time) + Date.parse(point.until)) / 2;
 }
 
-/** Points between which nothing is missing. */
+/** Points between which nothing is missing, and nothing is bad alone. */
 function runs(points: ChartPoint[]): ChartPoint[][] {
   const steps = points.slice(1).map((point, index) => middle(point) - middle(points[index] ?? point));
   const usual = [...steps].sort((a, b) => a - b)[Math.floor(steps.length / 2)] ?? 0;
   const found: ChartPoint[][] = [];
   points.forEach((point, index) => {
     const step = steps[index - 1];
-    if (step === undefined || step > GAP * usual) found.push([]);
-    found[found.length - 1]?.push(point);
+    if (step === undefined || step > GAP * usual || point.mean === null) found.push([]);
+    if (point.mean !== null) found[found.length - 1]?.push(point);
   });
-  return found;
+  return found.filter((run) => run.length > 0);
 }

@@ -13,7 +13,8 @@ const POINTS = "300";
 const AGAIN_MS = 10_000;
 
 async function fetchCharts(warning: Warning): Promise<ChartData[]> {
-  const end = Math.min(Date.now(), warning.cleared ? Date.parse(warning.cleared) + AFTER_MS : Infinity);
+  const over = warning.cleared ?? (isActive(warning) ? null : warning.changed);
+  const end = Math.min(Date.now(), over === null ? Infinity : Date.parse(over) + AFTER_MS);
   const since = new Date(Date.parse(warning.episode) - BEFORE_MS).toISOString();
   const until = new Date(end).toISOString();
   const answers = warning.sources.map(async (name) => {
