@@ -35,6 +35,9 @@ describe("charts", () => {
     expect(drawn.bad).toEqual([[10, 20]]);
     expect(drawn.lines).toEqual(["0.00,29.00 8.00,29.00", "30.00,1.00 38.00,1.00"]);
   });
+  it("shows one reading alone", () => {
+    expect(draw(chart([point(50, 5)])).lines).toEqual(["50.00,15.00 50.00,15.00"]);
+  });
   it("draws nothing from nothing", () => {
     expect(draw(chart([]))).toMatchObject({ lines: [], bands: [], bad: [] });
   });

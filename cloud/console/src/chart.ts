@@ -54,7 +54,8 @@ export function draw(chart: ChartData): Drawing {
     if (point.bad > 0) drawing.bad.push([x(Date.parse(point.time)), x(Date.parse(point.until))]);
   }
   for (const run of runs(chart.points)) {
-    drawing.lines.push(run.map((point) => at(middle(point), point.mean ?? 0)).join(" "));
+    const line = run.map((point) => at(middle(point), point.mean ?? 0));
+    drawing.lines.push((line.length > 1 ? line : [...line, ...line]).join(" ")); // one alone is a dot: ends are round
     if (run.some((point) => point.count > 1)) {
       const upper = run.map((point) => at(middle(point), point.max ?? 0));
       const lower = run.map((point) => at(middle(point), point.min ?? 0)).reverse();

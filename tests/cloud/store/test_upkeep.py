@@ -114,6 +114,27 @@ def test_a_table_in_use_puts_off_its_own_end_alone(connection: psycopg.Connectio
     assert connection.execute("SELECT count(*) FROM reading").fetchone() == (0,)
 
 
+def test_whoever_writes_readings_goes_on_while_days_end_behind_somebody_who_reads(
+    connection: psycopg.Connection, database: str
+) -> None:
+    connection.execute(ADD, [moment(NOW)])
+    ensure_days(connection, NOW + 20 * DAY)
+    written = 0
+    with (
+        connect(database, "reader", autocommit=False) as reader,
+        connect(database, "writer", options="-c lock_timeout=2s") as writer,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        reader.execute("SELECT count(*) FROM reading")
+        ending = pool.submit(maintain, connection, NOW + 20 * DAY, Retention(readings_days=1))
+        while not ending.done() or written < 100:
+            writer.execute(ADD, [moment(NOW + 20 * DAY)])
+            written += 1
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            ending.result()
+    assert connection.execute("SELECT count(*) FROM reading").fetchone() == (written + 1,)
+
+
 def test_many_rows_are_deleted_slice_by_slice(connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partitions, "SLICE", 10)
     connection.execute(
