@@ -17,7 +17,6 @@ from cloud.evidence.ending import end_files
 from cloud.evidence.intake import mark_stored
 from cloud.evidence.store import ContentError, NoRoomError, OffsetError, Upload
 from cloud.identity.nodes import NotAuthenticError, basic_credentials
-from cloud.store.times import DAY
 from contract.evidence import LENGTH_HEADER, MAX_FILE_BYTES, OFFSET_HEADER
 
 router = APIRouter(tags=["node"])
@@ -99,7 +98,7 @@ async def forget_files(context: Context) -> None:
 def _end_files(context: Context) -> int:
     days = min(context.settings.plates_days, context.settings.evidence_days)
     with context.pool.connection() as connection:
-        return end_files(connection, context.evidence, context.clock() - days * DAY)
+        return end_files(connection, context.evidence, days)
 
 
 async def _receive(

@@ -4,7 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 import structlog
@@ -16,18 +16,15 @@ from cloud.ingest.link import Link
 from cloud.ingest.metrics import Metrics
 from cloud.ingest.ruleset import Texts, shipped_texts
 from cloud.ingest.session import Session
+from cloud.ingest.upkeep import kept
 from cloud.servers.server import check_port_free
 from cloud.settings import CloudSettings
-from cloud.store import rollups
 from cloud.store.connection import PoolerError, StoreError, connect, describe, prove_direct
-from cloud.store.retention import Retention
 from cloud.store.schema import UnknownVersionError, migrate
-from cloud.store.upkeep import ensure_days, maintain
+from cloud.store.upkeep import ensure_days
 
 SESSION_OPTIONS: Final = "-c idle_session_timeout=4s -c idle_in_transaction_session_timeout=4s -c lock_timeout=10s"
 """A worker speaks twice a second; PostgreSQL ends the session, and with it the locks, of one that stands still."""
-_UPKEEP_S: Final = 3600.0
-_ROLLUPS_S: Final = 10.0
 _HELD_WELL_S: Final = 60.0
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
@@ -63,12 +60,7 @@ def run(
     metrics = Metrics(registry)
     rules = shipped_texts() if texts is None else texts
     waiting = Waiting()
-    with (
-        _shown(settings.metrics_listen, registry),
-        Link(settings, waiting, clock) as link,
-        _every(_UPKEEP_S, "upkeep", settings, lambda connection: maintain(connection, clock(), _retention(settings))),
-        _every(_ROLLUPS_S, "rollups", settings, lambda connection: rollups.keep(connection, clock())),
-    ):
+    with _shown(settings.metrics_listen, registry), Link(settings, waiting, clock) as link, kept(settings, clock):
         metrics.partitions.set_function(lambda: link.heard)
         pause_s = _FIRST_PAUSE_S
         while not stop.is_set():
@@ -104,44 +96,6 @@ def _hold_session(
         while not stop.is_set():
             session.turn()
         session.finish()
-
-
-def _retention(settings: CloudSettings) -> Retention:
-    return Retention(
-        readings_days=settings.readings_days,
-        minutes_days=settings.minutes_days,
-        hours_days=settings.hours_days,
-        plates_days=settings.plates_days,
-        evidence_days=settings.evidence_days,
-        events_days=settings.events_days,
-        journal_days=settings.journal_days,
-        feed_hours=settings.feed_hours,
-        quarantine_days=settings.quarantine_days,
-    )
-
-
-@contextlib.contextmanager
-def _every(
-    pause_s: float, name: str, settings: CloudSettings, work: Callable[[psycopg.Connection[Any]], object]
-) -> Iterator[None]:
-    """Do some work with the tables in a thread of its own, again and again, for as long as the ``with`` block lasts."""
-    done = threading.Event()
-
-    def keep() -> None:
-        while not done.wait(pause_s):
-            try:
-                with connect(settings.database, f"vedette-{name}") as connection:
-                    work(connection)
-            except (psycopg.Error, StoreError) as error:
-                _log.warning(f"{name} put off", reason=str(error).strip())
-
-    keeper = threading.Thread(target=keep, name=f"ingest-{name}", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        done.set()
-        keeper.join()
 
 
 @contextlib.contextmanager

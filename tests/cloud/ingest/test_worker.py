@@ -7,7 +7,7 @@ import msgspec
 import psycopg
 import pytest
 
-from cloud.ingest import worker
+from cloud.ingest import upkeep
 from cloud.ingest.records import AHEAD
 from cloud.settings import CloudSettings
 from cloud.store.times import micros
@@ -308,7 +308,7 @@ def test_a_value_that_nobody_foresaw_sets_its_batch_apart(settings: CloudSetting
 
 
 def test_a_worker_keeps_the_rollups(settings: CloudSettings, nodes: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "_ROLLUPS_S", 0.1)
+    monkeypatch.setattr(upkeep, "ROLLUPS_S", 0.1)
     node = nodes()
     minute = NOW // 60_000_000 * 60_000_000 - 600_000_000
     thinned = Summary(time=minute, until=minute + 1, source="gas-1", quantity="co", unit="[ppm]", count=3, min=1, max=9,
@@ -320,3 +320,9 @@ def test_a_worker_keeps_the_rollups(settings: CloudSettings, nodes: Make, monkey
         found = await_rows(settings.database, "SELECT count, sum, min, max, last FROM rollup_day", bool)
     assert found == [(4, 22.0, 1.0, 9.0, 7.0)]
     assert len(rows(settings.database, "SELECT 1 FROM quarantine")) == 2
+
+
+def test_a_clock_that_is_ahead_ends_nothing(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        assert upkeep.agreed(connection, lambda: NOW * 2) < NOW + 3_600_000_000
+        assert upkeep.agreed(connection, lambda: NOW - 5) == NOW - 5
