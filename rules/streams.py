@@ -40,7 +40,16 @@ STREAMS: Final[Mapping[str, Stream]] = {
         "score",
     ),
     "health.node": Stream(
-        {"uptime_s": _NUMBER, "outbox_waiting": _COUNT, "outbox_bytes": _COUNT, "software": _TEXT}, "uptime_s"
+        {
+            "uptime_s": _NUMBER,
+            "outbox_waiting": _COUNT,
+            "outbox_bytes": _COUNT,
+            "software": _TEXT,
+            "clock_ahead_s": _NUMBER,
+            "readings_thinned": _COUNT,
+            "uploads_lost": _COUNT,
+        },
+        "uptime_s",
     ),
     "health.source": Stream(
         {

@@ -156,6 +156,12 @@ class NodeShape(Shape):
     uptime_s: float
     outbox_waiting: int
     outbox_bytes: int
+    clock_ahead_s: float | None = None
+    """How far its clock is ahead of ours, below 0 where it is behind; None where nobody can tell."""
+    readings_thinned: int = 0
+    """Readings that gave way to summaries for want of room on the box."""
+    uploads_lost: int = 0
+    """Evidence files that the box gave up."""
     sources: list[dict[str, Any]]
     models: list[dict[str, Any]]
     parts: list[dict[str, Any]]

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import psycopg
 
-from cloud.ingest.records import believable, sift
+from cloud.ingest.clocks import behind, believable
+from cloud.ingest.records import sift
 from cloud.store.codes import LANE_CODE, LANES
 from cloud.store.times import DAY, POSTGRES_EPOCH, micros
 from cloud.store.upkeep import SEQ_BITS
@@ -133,7 +134,7 @@ def entries(line: Line, records: Sequence[Record] | None = None) -> Iterator[Ent
     if records is None:
         message = decode_up(line.body)
         assert isinstance(message, Batch)
-        records, _ = sift(message)
+        records, _ = sift(message, behind(message, line.arrived))
     assert line.site is not None
     assert line.node is not None
     assert line.lane is not None

@@ -5,6 +5,7 @@ or late in either direction; every record still arrives, once, in the order of i
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -13,8 +14,10 @@ import structlog
 from contract.messages import Ack, Hello, Welcome
 from contract.records import Lane
 from contract.wire import WireError, decode_down, encode
+from edge.delivery.clock import CloudClock
 from edge.delivery.lanes import NumberedBatch, Verdict
 from edge.delivery.outbox import Outbox
+from edge.delivery.stamps import STEP_US
 from edge.delivery.window import ORDER, Flight, Window
 
 FRESH_US: Final = 30_000_000
@@ -27,6 +30,8 @@ _NEW_BATCHES: Final = 4
 _AGE_S: Final = 1.0
 _HELLO_S: Final = (1.0, 30.0)
 _DOUBT_S: Final = 2.0
+_STALE_S: Final = 1.0
+"""A message that was made longer ago is made anew before it is sent: its time must be that of its sending."""
 _DOUBTS: Final = 3
 
 _log = structlog.get_logger()
@@ -38,6 +43,15 @@ class State(Enum):
     SILENT = "silent"
     GREETING = "greeting"
     TALKING = "talking"
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A batch as a message that was made at the monotonic time ``at``."""
+
+    batch: NumberedBatch
+    payload: bytes
+    at: float
 
 
 class Conversation:
@@ -52,6 +66,7 @@ class Conversation:
     def __init__(self, outbox: Outbox, clock: Callable[[], int], software: str = "") -> None:
         self.state = State.SILENT
         self.window = Window()
+        self.cloud_clock = CloudClock(clock)
         self.delivered = 0
         """Records acknowledged since the start."""
         self._outbox = outbox
@@ -59,9 +74,10 @@ class Conversation:
         self._software = software
         self._epoch = 0
         self._acked: dict[Lane, int] = {}
-        self._payloads: dict[tuple[Lane, int], bytes] = {}
+        self._ready: dict[tuple[Lane, int], _Ready] = {}
         self._hello_due = 0.0
         self._hello_pause = _HELLO_S[0]
+        self._hello_said: float | None = None
         self._sure = False
         self._doubts = 0
         self._live_due = 0.0
@@ -71,6 +87,7 @@ class Conversation:
     def connected(self, now: float) -> None:
         """Messages can be carried from now on. ``now`` is monotonic, in seconds, here and everywhere below."""
         self._sure = False
+        self.cloud_clock.forget()
         self._greet(now)
 
     def disconnected(self) -> None:
@@ -96,6 +113,8 @@ class Conversation:
         if self.state is State.GREETING and now >= self._hello_due:
             self._hello_due = now + self._hello_pause
             self._hello_pause = min(self._hello_pause * 2, _HELLO_S[1])
+            # The answer may be to the first one, whenever it comes.
+            self._hello_said = now if self._hello_said is None else self._hello_said
             yield encode(self._hello())
         if self.state is not State.TALKING:
             return
@@ -127,8 +146,11 @@ class Conversation:
         self.state = State.GREETING
         self._hello_due = now + after
         self._hello_pause = _HELLO_S[0]
+        self._hello_said = None
 
     def _welcome(self, message: Welcome, now: float) -> None:
+        if self._hello_said is not None:
+            self.cloud_clock.heard(self._hello_said, now, message.time)
         verdict = self._outbox.welcome(message.epoch, message.positions, self._sure)
         if verdict is not Verdict.GOOD:
             doubted = verdict is Verdict.BEHIND and not self._sure
@@ -139,7 +161,7 @@ class Conversation:
         self._sure = False
         self._doubts = 0
         self.window.restart(message.credit)
-        self._payloads.clear()
+        self._ready.clear()
         self._acked = {lane: message.positions.get(lane, 0) for lane in ORDER}
         self._outbox.age_into_backlog(FRESH_US)
         self.state = State.TALKING
@@ -158,12 +180,14 @@ class Conversation:
             self._acked[lane] = message.position
             self.delivered += message.position - before
             self._doubts = 0
+        if (asked := self.window.asked(lane, message.position)) is not None:
+            self.cloud_clock.heard(asked, now, message.time)
         if not self.window.acknowledge(lane, message.position, message.expected, now):
             self.window.lanes[lane].flights.clear()
             self._load(lane, now)
         held = {flight.first for flight in self.window.lanes[lane].flights}
-        for key in [key for key in self._payloads if key[0] is lane and key[1] not in held]:
-            del self._payloads[key]
+        for key in [key for key in self._ready if key[0] is lane and key[1] not in held]:
+            del self._ready[key]
 
     def _doubt(self, now: float) -> None:
         """The cloud speaks of less than it has acknowledged. Once or twice that is a message come late."""
@@ -175,7 +199,10 @@ class Conversation:
     def _due(self, now: float) -> Iterator[bytes]:
         while found := self.window.next(now):
             lane, flight = found
-            yield self._payloads[lane, flight.first]
+            ready = self._ready[lane, flight.first]
+            if now - ready.at > _STALE_S:
+                ready = self._ready[lane, flight.first] = self._encode(ready.batch, now)
+            yield ready.payload
 
     def _age(self, now: float) -> None:
         if now < self._age_due:
@@ -205,7 +232,14 @@ class Conversation:
         if batch.epoch != self._epoch:
             self._greet(now)
             return False
-        payload = encode(batch.message(self._clock()))
-        self._payloads[batch.lane, batch.first] = payload
-        self.window.add(batch.lane, [Flight(batch.first, batch.last, len(payload))])
+        ready = self._ready[batch.lane, batch.first] = self._encode(batch, now)
+        self.window.add(batch.lane, [Flight(batch.first, batch.last, len(ready.payload))])
         return True
+
+    def _encode(self, batch: NumberedBatch, now: float) -> _Ready:
+        """The message, with the time of this moment by the clock that stamped the records: the cloud holds that against
+        its own."""
+        stepped = 0 if batch.base is None else self._outbox.base - batch.base
+        stepped = stepped if abs(stepped) >= STEP_US else 0
+        message = batch.message(max(self._clock() - stepped, 0), self.cloud_clock.claim(now, stepped))
+        return _Ready(batch, encode(message), now)

@@ -11,6 +11,7 @@ import structlog
 
 from edge.delivery.salvage import salvage, set_aside
 from edge.delivery.schema import (
+    CLOCK_TABLE,
     QUEUES,
     SCHEMA_VERSION,
     TABLES,
@@ -145,13 +146,14 @@ class OutboxFile:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
                 self._create(connection)
             self._check_schema(connection)
+            _add_clocks(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
     def _create(self, connection: sqlite3.Connection) -> None:
-        connection.executescript(f"BEGIN IMMEDIATE; {TABLES}")
+        connection.executescript(f"BEGIN IMMEDIATE; {TABLES} {CLOCK_TABLE}")
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",
             [("schema", SCHEMA_VERSION), ("epoch", self._entropy()), ("boot", self._boot), ("owner", "")],
@@ -190,3 +192,9 @@ class OutboxFile:
         if full(error):
             return error
         return OutboxError(f"outbox {self.path}: {error}; check the disk and the file's owner")
+
+
+def _add_clocks(connection: sqlite3.Connection) -> None:
+    """A file of a release that did not note which clock stamped a record learns to; that release can still use it."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'clock'").fetchone():
+        connection.executescript(f"BEGIN IMMEDIATE; {CLOCK_TABLE} ALTER TABLE batch ADD COLUMN base INTEGER; COMMIT;")

@@ -13,7 +13,7 @@ import msgspec
 
 from contract.messages import Batch
 from contract.records import Lane
-from edge.delivery import events
+from edge.delivery import events, stamps
 from edge.delivery.schema import QUEUES
 
 T = TypeVar("T")
@@ -37,11 +37,19 @@ class NumberedBatch:
     first: int
     last: int
     records: tuple[msgspec.Raw, ...]
+    base: int | None = None
+    """How far the clock that stamped them was ahead of the machine's uptime, microseconds; None where nobody knows."""
 
-    def message(self, sent: int) -> Batch:
-        """The message that carries them."""
+    def message(self, sent: int, ahead: int | None = None) -> Batch:
+        """The message that carries them; ``sent`` and ``ahead`` are those of the clock that stamped them."""
         return Batch(
-            epoch=self.epoch, lane=self.lane, first=self.first, last=self.last, sent=sent, records=self.records
+            epoch=self.epoch,
+            lane=self.lane,
+            first=self.first,
+            last=self.last,
+            sent=sent,
+            ahead=ahead,
+            records=self.records,
         )
 
 
@@ -69,13 +77,22 @@ def number(connection: sqlite3.Connection, lane: Lane, max_records: int, max_byt
     """Take the next records of the lane out of their queues and into a batch with numbers."""
     records: list[bytes] = []
     size = 0
+    base: int | None = None
+    other = False
     for queue, side in _SOURCES[lane]:
         taken = []
+        until = 0
         for row, body in connection.execute(
             f"SELECT id, body FROM {queue} WHERE {side} (SELECT aged FROM queue WHERE name = ?) ORDER BY id LIMIT ?",
             (queue, max_records - len(records)),
         ):
             if records and size + len(body) > max_bytes:
+                break
+            if row >= until:
+                stamped, until = stamps.of(connection, queue, row)
+                other = bool(records) and stamped != base
+                base = base if other else stamped
+            if other:
                 break
             taken.append(row)
             records.append(body)
@@ -84,7 +101,7 @@ def number(connection: sqlite3.Connection, lane: Lane, max_records: int, max_byt
             _take_out(connection, queue, taken, aged=lane is Lane.BACKLOG)
         if taken and queue == "alarm":
             events.numbered(connection, taken, records, live=lane is Lane.ALARM)
-        if size >= max_bytes or len(records) >= max_records:
+        if size >= max_bytes or len(records) >= max_records or other:
             break
     if not records:
         return None
@@ -92,10 +109,10 @@ def number(connection: sqlite3.Connection, lane: Lane, max_records: int, max_byt
     (last,) = connection.execute(
         "UPDATE lane SET last = last + ? WHERE name = ? RETURNING last", (len(raws), lane)
     ).fetchone()
-    batch = NumberedBatch(epoch_of(connection), lane, last - len(raws) + 1, last, raws)
+    batch = NumberedBatch(epoch_of(connection), lane, last - len(raws) + 1, last, raws, base)
     connection.execute(
-        "INSERT INTO batch (lane, first, last, body) VALUES (?, ?, ?, ?)",
-        (lane, batch.first, batch.last, _encoder.encode(raws)),
+        "INSERT INTO batch (lane, first, last, body, base) VALUES (?, ?, ?, ?, ?)",
+        (lane, batch.first, batch.last, _encoder.encode(raws), base),
     )
     return batch
 
@@ -113,9 +130,10 @@ def unacked(connection: sqlite3.Connection, lane: Lane, after: int, limit: int) 
     """Numbered batches of the lane that end beyond ``after``, in order."""
     epoch = epoch_of(connection)
     rows = connection.execute(
-        "SELECT first, last, body FROM batch WHERE lane = ? AND last > ? ORDER BY first LIMIT ?", (lane, after, limit)
+        "SELECT first, last, body, base FROM batch WHERE lane = ? AND last > ? ORDER BY first LIMIT ?",
+        (lane, after, limit),
     )
-    return [NumberedBatch(epoch, lane, first, last, _decoder.decode(body)) for first, last, body in rows]
+    return [NumberedBatch(epoch, lane, first, last, _decoder.decode(body), base) for first, last, body, base in rows]
 
 
 def ack(connection: sqlite3.Connection, epoch: int, lane: Lane, position: int) -> None:
@@ -195,6 +213,7 @@ def notice_boot(connection: sqlite3.Connection, boot: str, uptime: int) -> None:
     if before == boot:
         return
     connection.execute("UPDATE meta SET value = ? WHERE key = 'boot'", (boot,))
+    stamps.forget(connection)
     for queue in QUEUES:
         _move_mark(connection, queue, "SELECT max(id) FROM {queue}", (), uptime)
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from contract.records import Event, Evidence, Lane, Record, lane_of
 from contract.wire import MAX_WIRE, encode_record
-from edge.delivery import events, lanes, thinning
+from edge.delivery import events, lanes, stamps, thinning
 from edge.delivery.file import OutboxFile
 from edge.delivery.lanes import NumberedBatch, Verdict
 from edge.delivery.room import Room
@@ -56,6 +56,7 @@ class Outbox:
         entropy: Callable[[], int] = lambda: secrets.randbits(63),
         disk_pages: int | None = None,
     ) -> None:
+        self._clock = clock
         self._uptime = uptime
         self._entropy = entropy
         here = boot_id() if boot is None else boot
@@ -102,6 +103,11 @@ class Outbox:
     def epoch(self) -> int:
         """The name of this file's life."""
         return self._file.run(lanes.epoch_of)
+
+    @property
+    def base(self) -> int:
+        """How far the clock is ahead of the machine's uptime, microseconds: another number once it was set."""
+        return self._clock() - self._uptime()
 
     def last(self) -> dict[Lane, int]:
         """The last number given in each lane."""
@@ -197,6 +203,7 @@ class Outbox:
             if not mine:
                 continue
             first = lanes.reserve_ids(connection, queue, len(mine))
+            stamps.note(connection, queue, first, self.base)
             connection.executemany(
                 f"INSERT INTO {queue} VALUES (?, ?, ?)",
                 [(first + index, uptime, body) for index, (_, body) in enumerate(mine)],

@@ -12,7 +12,7 @@ from typing import Any, Final
 import httpx
 import structlog
 
-from contract.records import Lane
+from contract.records import Health, Heartbeat, Lane
 from contract.topics import Address
 from edge.config import NodeConfig
 from edge.delivery.commands import Commands
@@ -30,6 +30,7 @@ from edge.paths import NodePaths
 from edge.supervisor.status import BEAT_S, PartStatus, read_all
 
 HEALTH_S: Final = 10.0
+HEARTBEAT_S: Final = 60.0
 _THREAD_PAUSE_S: Final = 5.0
 _THREAD_END_S: Final = 2.0
 _WAIT_S: Final = 0.25
@@ -73,7 +74,8 @@ class Delivery:
         self._outbox = outbox
         self._software = software()
         self._started = time.monotonic()
-        self._health_due = self._started + 1.0
+        self._health_due = self._beat_due = self._started + 1.0
+        self._beats = 0
         self._counts_due = self._started
         self._waiting: dict[Lane, int] = {}
         self._used = 0
@@ -106,6 +108,10 @@ class Delivery:
         if now >= self._health_due:
             self._health_due = now + HEALTH_S
             self._report(now)
+        if now >= self._beat_due:
+            self._beat_due = now + HEARTBEAT_S
+            self._beats += 1
+            self._append(Heartbeat(time=_wall(), number=self._beats))
 
     def detail(self) -> dict[str, Any]:
         """For the part's status file."""
@@ -118,6 +124,8 @@ class Delivery:
             "resent": self._conversation.window.resent,
             "uploaded": self._uploader.uploaded,
             "upload_reason": self._uploader.reason,
+            "clock_ahead_s": self._clock_ahead_s(),
+            "clock_reason": self._conversation.cloud_clock.told(time.monotonic()),
         }
 
     def state(self) -> tuple[str, str]:
@@ -148,9 +156,18 @@ class Delivery:
             uptime_s=now - self._started,
             waiting=sum(self._waiting.values()),
             outbox_bytes=self._used,
+            clock_ahead_s=self._clock_ahead_s(),
+            counters=self._outbox.counters(),
         )
+        self._append(health)
+
+    def _clock_ahead_s(self) -> float | None:
+        ahead = self._conversation.cloud_clock.ahead(time.monotonic())
+        return None if ahead is None else round(ahead / 1e6, 3)
+
+    def _append(self, record: Health | Heartbeat) -> None:
         try:
-            self._outbox.append([health])
+            self._outbox.append([record])
         except OutboxError as error:
             _log.error("outbox.full", reason=str(error))
 

@@ -33,13 +33,14 @@ CREATE TABLE queue (
 
 CREATE TABLE lane (name TEXT PRIMARY KEY, last INTEGER NOT NULL, acked INTEGER NOT NULL) WITHOUT ROWID;
 
--- Numbered and not yet acknowledged; 'body' is a MessagePack array of the records.
+-- Numbered and not yet acknowledged; 'body' is a MessagePack array of the records, 'base' that of their clock.
 CREATE TABLE batch (
     id INTEGER PRIMARY KEY,
     lane TEXT NOT NULL,
     first INTEGER NOT NULL,
     last INTEGER NOT NULL,
     body BLOB NOT NULL,
+    base INTEGER,
     UNIQUE (lane, first)
 );
 
@@ -62,6 +63,16 @@ CREATE TABLE upload (
     bytes INTEGER NOT NULL,
     time INTEGER NOT NULL,
     refused INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+"""
+
+CLOCK_TABLE: Final = """
+-- From its row 'first' on a queue's records were stamped by a clock 'base' microseconds ahead of the uptime.
+CREATE TABLE IF NOT EXISTS clock (
+    queue TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    base INTEGER NOT NULL,
+    PRIMARY KEY (queue, first)
 ) WITHOUT ROWID;
 """
 

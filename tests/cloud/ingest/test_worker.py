@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from cloud.ingest.records import AHEAD
+from cloud.ingest.clocks import AHEAD
 from cloud.settings import CloudSettings
 from cloud.store.times import micros
 from contract.detections import Detection
