@@ -153,8 +153,11 @@ class Conversation:
             self.cloud_clock.heard(self._hello_said, now, message.time)
         verdict = self._outbox.welcome(message.epoch, message.positions, self._sure)
         if verdict is not Verdict.GOOD:
-            doubted = verdict is Verdict.BEHIND and not self._sure
-            _log.warning("outbox.position_" + verdict.value, positions=message.positions, new_epoch=not doubted)
+            doubted = self._outbox.epoch == self._epoch
+            if verdict is Verdict.MOVED:
+                _log.info("outbox.moved", positions=message.positions, new_epoch=not doubted)
+            else:
+                _log.warning("outbox.position_" + verdict.value, positions=message.positions, new_epoch=not doubted)
             self._sure = doubted
             self._greet(now, _DOUBT_S if doubted else 0.0)
             return

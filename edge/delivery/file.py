@@ -99,6 +99,12 @@ class OutboxFile:
             if verdict != "ok":
                 self._replace(verdict)
 
+    @property
+    def life(self) -> str:
+        """Names this run of the machine together with the file as it lies here: a copy has another, wherever it is made
+        and however alike the machines are. To be asked inside of ``run``."""
+        return f"{self._boot}:{self.path.stat().st_ino}"
+
     def close(self) -> None:
         """Close the file; waits for a transaction in another thread."""
         with self._lock.held():
@@ -156,7 +162,13 @@ class OutboxFile:
         connection.executescript(f"BEGIN IMMEDIATE; {TABLES} {CLOCK_TABLE}")
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",
-            [("schema", SCHEMA_VERSION), ("epoch", self._entropy()), ("boot", self._boot), ("owner", "")],
+            [
+                ("schema", SCHEMA_VERSION),
+                ("epoch", self._entropy()),
+                ("boot", self._boot),
+                ("owner", ""),
+                ("life", self.life),
+            ],
         )
         connection.executemany("INSERT INTO queue VALUES (?, 1, 0, 0, 0)", [(name,) for name in QUEUES])
         connection.executemany("INSERT INTO lane VALUES (?, 0, 0)", [(name,) for name in ("alarm", "live", "backlog")])

@@ -163,11 +163,21 @@ class Verdict(Enum):
     """The cloud holds numbers that this file never gave: it was restored from a copy. A new epoch has begun."""
     BEHIND = "behind"
     """The cloud has lost what it had acknowledged."""
+    MOVED = "moved"
+    """The file comes from another run of the machine, or from another machine: somebody may have copied it."""
 
 
-def welcome(connection: sqlite3.Connection, epoch: int, positions: dict[Lane, int], fresh: int, sure: bool) -> Verdict:
+def welcome(
+    connection: sqlite3.Connection, epoch: int, positions: dict[Lane, int], fresh: int, sure: bool, life: str
+) -> Verdict:
     """Take the cloud's positions, or begin the epoch ``fresh`` where they cannot belong to this file: at once where
-    they lie beyond it, and behind it only when ``sure``, for an old answer looks the same."""
+    they lie beyond it, and behind it only when ``sure``, for an old answer looks the same.
+
+    A file that another ``life`` has left gets a new epoch as well, before anything is numbered: another copy of it may
+    give the same numbers to other records, and an answer to those would delete ours. What it holds with a number is the
+    same in every copy, so what the cloud holds of it may go; what it does not yet hold may be on its way, and is asked
+    for once more to be ``sure``.
+    """
     if epoch != epoch_of(connection):
         return Verdict.GOOD
     known = {
@@ -177,9 +187,14 @@ def welcome(connection: sqlite3.Connection, epoch: int, positions: dict[Lane, in
     behind = any(positions.get(lane, 0) < acked for lane, (_, acked) in known.items())
     for lane, (last, _) in known.items():
         ack(connection, epoch, lane, min(positions.get(lane, 0), last))
-    if beyond or (behind and sure):
+    moved = _meta(connection, "life") != life
+    settled = connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone() is None
+    if beyond or (behind and sure) or (moved and (settled or sure)):
         begin_epoch(connection, fresh)
-    return Verdict.BEYOND if beyond else Verdict.BEHIND if behind else Verdict.GOOD
+        _set_meta(connection, "life", life)
+    if beyond or behind:
+        return Verdict.BEYOND if beyond else Verdict.BEHIND
+    return Verdict.MOVED if moved else Verdict.GOOD
 
 
 def begin_epoch(connection: sqlite3.Connection, epoch: int) -> None:
@@ -196,23 +211,34 @@ def begin_epoch(connection: sqlite3.Connection, epoch: int) -> None:
         connection.execute("UPDATE lane SET last = ?, acked = 0 WHERE name = ?", (last, lane))
 
 
-def claim(connection: sqlite3.Connection, owner: str, fresh: int) -> bool:
+def claim(connection: sqlite3.Connection, owner: str, fresh: int, life: str) -> bool:
     """Write down whose file this is; a new epoch where it was another's."""
-    (before,) = connection.execute("SELECT value FROM meta WHERE key = 'owner'").fetchone()
+    before = _meta(connection, "owner")
     if before == owner:
         return False
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'owner'", (owner,))
+    _set_meta(connection, "owner", owner)
     if before:
         begin_epoch(connection, fresh)
+        _set_meta(connection, "life", life)
     return bool(before)
+
+
+def _meta(connection: sqlite3.Connection, key: str) -> str | int | None:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else row[0]
+
+
+def _set_meta(connection: sqlite3.Connection, key: str, value: str | int) -> None:
+    connection.execute(
+        "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2 WHERE value <> ?2", (key, value)
+    )
 
 
 def notice_boot(connection: sqlite3.Connection, boot: str, uptime: int) -> None:
     """After a restart of the machine, what was left is old, and its ``uptime`` means nothing any more."""
-    (before,) = connection.execute("SELECT value FROM meta WHERE key = 'boot'").fetchone()
-    if before == boot:
+    if _meta(connection, "boot") == boot:
         return
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'boot'", (boot,))
+    _set_meta(connection, "boot", boot)
     stamps.forget(connection)
     for queue in QUEUES:
         _move_mark(connection, queue, "SELECT max(id) FROM {queue}", (), uptime)
@@ -245,13 +271,12 @@ def fresh_alarms(connection: sqlite3.Connection, after: int) -> list[tuple[int, 
 
 def plain_mark(connection: sqlite3.Connection) -> int:
     """The last alarm that was published as plain JSON."""
-    row = connection.execute("SELECT value FROM meta WHERE key = 'plain_mark'").fetchone()
-    return 0 if row is None else int(row[0])
+    return int(_meta(connection, "plain_mark") or 0)
 
 
 def set_plain_mark(connection: sqlite3.Connection, row: int) -> None:
     """Keep it."""
-    connection.execute("INSERT INTO meta VALUES ('plain_mark', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1", (row,))
+    _set_meta(connection, "plain_mark", row)
 
 
 def waiting(connection: sqlite3.Connection) -> dict[Lane, int]:

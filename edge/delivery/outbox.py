@@ -97,7 +97,7 @@ class Outbox:
         """Delivery's first word: read the whole file, and begin a new epoch where it belonged to another ``owner``
         (``site/node``): such a file was copied. True where a new epoch began for that."""
         self._file.check()
-        return self._file.run(lambda connection: lanes.claim(connection, owner, self._entropy()))
+        return self._file.run(lambda connection: lanes.claim(connection, owner, self._entropy(), self._file.life))
 
     @property
     def epoch(self) -> int:
@@ -129,9 +129,9 @@ class Outbox:
         self._file.run(lambda connection: lanes.ack(connection, epoch, lane, position))
 
     def welcome(self, epoch: int, positions: dict[Lane, int], sure: bool = True) -> Verdict:
-        """What the cloud holds. Where it lies beyond what we numbered, or (when ``sure``) behind what it had
-        acknowledged, a new epoch has begun, and ``hello`` must be said again."""
-        return self._with_room(lambda c: lanes.welcome(c, epoch, positions, self._entropy(), sure))
+        """What the cloud holds. Where it is not ``GOOD``, ``hello`` must be said again: a new epoch has begun, or (the
+        epoch is the same) the same answer is wanted once more, to be ``sure``."""
+        return self._with_room(lambda c: lanes.welcome(c, epoch, positions, self._entropy(), sure, self._file.life))
 
     def age_into_backlog(self, older_than_us: int) -> int:
         """What has lain without a number longer than that belongs to the backlog from now on; how many records moved.
