@@ -156,6 +156,8 @@ class NodeShape(Shape):
     uptime_s: float
     outbox_waiting: int
     outbox_bytes: int
+    heartbeat: datetime | None = None
+    """The last one that came the whole way, through database and rules; None from a node that has none."""
     clock_ahead_s: float | None = None
     """How far its clock is ahead of ours, below 0 where it is behind; None where nobody can tell."""
     readings_thinned: int = 0

@@ -99,7 +99,11 @@ class Delivery:
         now = time.monotonic()
         if self._plain is not None and self._uplink.connected:
             self._plain.turn()
+        connected = self._uplink.connected
         self._uplink.turn(now, readable, writable)
+        if self._uplink.connected and not connected:
+            # Who called us silent shall hear the better at once.
+            self._health_due = self._beat_due = now
         if self._plain is not None:
             self._plain.save()
         if now >= self._counts_due:
