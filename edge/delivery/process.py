@@ -25,6 +25,7 @@ from edge.delivery.uplink import Uplink
 from edge.delivery.upload import Uploader, basic_auth
 from edge.delivery.uploads import UploadQueue
 from edge.evidence.files import EvidenceFiles
+from edge.interfaces import FollowingTransport
 from edge.notices import Notices, ReleaseStaged
 from edge.paths import NodePaths
 from edge.supervisor.status import BEAT_S, PartStatus, read_all
@@ -82,11 +83,11 @@ class Delivery:
         address = Address(config.partition, config.site, config.node)
         if outbox.claim(f"{config.site}/{config.node}"):
             _log.warning("outbox.copied", new_epoch=True, reason="it was another node's")
-        http = stack.enter_context(_http(config))
         self._conversation = Conversation(outbox, _wall, self._software)
         commands = Commands(_wall, _start_updates(config, paths, mailbox, stack, stop))
         self._uplink = Uplink(config.uplink, address, self._conversation, commands, _wall, self._software)
         stack.callback(self._uplink.close)
+        http = stack.enter_context(_http(config, lambda: self._uplink.interface))
         self._plain = PlainEvents(outbox, address, self._uplink.publish) if config.uplink.publish_json else None
         files = EvidenceFiles(paths.evidence, config.storage.evidence_bytes)
         files.sweep()
@@ -121,6 +122,7 @@ class Delivery:
         """For the part's status file."""
         return {
             "connected": self._uplink.connected,
+            "interface": self._uplink.interface,
             "reason": self._uplink.reason,
             "waiting": {str(lane): count for lane, count in self._waiting.items()},
             "outbox_bytes": self._used,
@@ -185,10 +187,14 @@ def software() -> str:
 
 
 @contextmanager
-def _http(config: NodeConfig) -> Iterator[httpx.Client]:
-    verify: Any = True if config.uplink.ca_file is None else str(config.uplink.ca_file)
-    headers = basic_auth(config.site, config.node, config.uplink.secret())
-    with httpx.Client(base_url=config.uplink.cloud, headers=headers, verify=verify, timeout=30.0) as client:
+def _http(config: NodeConfig, interface: Callable[[], str]) -> Iterator[httpx.Client]:
+    uplink = config.uplink
+    verify: Any = True if uplink.ca_file is None else str(uplink.ca_file)
+    headers = basic_auth(config.site, config.node, uplink.secret())
+    transport = FollowingTransport(uplink.interfaces, interface, verify) if uplink.interfaces else None
+    with httpx.Client(
+        base_url=uplink.cloud, headers=headers, verify=verify, timeout=30.0, transport=transport
+    ) as client:
         yield client
 
 

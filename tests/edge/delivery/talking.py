@@ -16,6 +16,16 @@ from edge.delivery.uplink import Uplink
 from tests.conftest import RunningBroker
 
 
+def turn(uplink: Uplink) -> None:
+    """Once, as the delivery process does."""
+    sock = uplink.fileno()
+    reads, writes = [], []
+    if sock is not None:
+        reads, writes = [sock], [sock] if uplink.wants_write() else []
+    readable, writable, _ = select.select(reads, writes, [], 0.01)
+    uplink.turn(time.monotonic(), bool(readable), bool(writable))
+
+
 class Talker:
     """Turns an uplink as the delivery process does."""
 
@@ -34,12 +44,7 @@ class Talker:
             self.turn()
 
     def turn(self) -> None:
-        sock = self.uplink.fileno()
-        reads, writes = [], []
-        if sock is not None:
-            reads, writes = [sock], [sock] if self.uplink.wants_write() else []
-        readable, writable, _ = select.select(reads, writes, [], 0.01)
-        self.uplink.turn(time.monotonic(), bool(readable), bool(writable))
+        turn(self.uplink)
 
     def deliver(self) -> None:
         """Until nothing waits any more."""
