@@ -84,7 +84,7 @@ class Delivery:
         if outbox.claim(f"{config.site}/{config.node}"):
             _log.warning("outbox.copied", new_epoch=True, reason="it was another node's")
         self._conversation = Conversation(outbox, _wall, self._software)
-        commands = Commands(_wall, _start_updates(config, paths, mailbox, stack, stop))
+        commands = Commands(self._cloud_time, _start_updates(config, paths, mailbox, stack, stop))
         self._uplink = Uplink(config.uplink, address, self._conversation, commands, _wall, self._software)
         stack.callback(self._uplink.close)
         http = stack.enter_context(_http(config, lambda: self._uplink.interface))
@@ -166,6 +166,10 @@ class Delivery:
             counters=self._outbox.counters(),
         )
         self._append(health)
+
+    def _cloud_time(self) -> int:
+        """What the cloud's clock shows, as far as we know: by that a command expires, however wrong our own is."""
+        return _wall() - (self._conversation.cloud_clock.ahead(time.monotonic()) or 0)
 
     def _clock_ahead_s(self) -> float | None:
         ahead = self._conversation.cloud_clock.ahead(time.monotonic())
