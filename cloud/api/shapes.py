@@ -128,6 +128,8 @@ class EventShape(Shape):
     attrs: dict[str, Any]
     detected: datetime | None
     lane: str
+    replaced: bool = False
+    """Whether the times are not those that the node told: its clock was wrong."""
 
 
 class ReadingShape(Shape):

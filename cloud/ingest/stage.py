@@ -20,6 +20,8 @@ BUDGET_S: Final = 0.2
 """So long the rules may read on before the ingest has its turn again."""
 _AT_ONCE: Final = 16
 """So many partitions' states are kept in one transaction."""
+_BEAT_S: Final = 1.0
+"""Heartbeats alone are worth a transaction this often; the nodes send one a minute each."""
 _AGAIN_S: Final = 5.0
 """After a fault the rules of the partition rest so long, and begin again at their snapshot."""
 _log = structlog.get_logger("cloud.ingest")
@@ -53,6 +55,7 @@ class Stage:
         self._monotonic = monotonic
         self._followers: dict[int, Follower] = {}
         self._rest: dict[int, float] = {}
+        self._beat_due = 0.0
         self._left: dict[int, Micros] = {}
         """Where the rules rest: when the last entry came that they had seen."""
 
@@ -141,8 +144,10 @@ class Stage:
             self._left.pop(partition, None)
 
     def _commit(self, followers: Sequence[Follower], said: Sequence[Said]) -> int:
-        if not said and not any(one.beats for one in followers):
-            return 0
+        if not said:
+            if self._monotonic() < self._beat_due or not any(one.beats for one in followers):
+                return 0
+            self._beat_due = self._monotonic() + _BEAT_S
         try:
             changed = follower.commit(self._connection, followers, said, self._clock())
         except Exception as error:  # noqa: BLE001  whatever fails in the rules, the ingest goes on

@@ -307,11 +307,14 @@ def _keep_open_events(connection: sqlite3.Connection, mark: int, uptime: int) ->
     rows = events.in_front(connection, mark)
     if not rows:
         return 0
+    bases = [stamps.of(connection, "alarm", row)[0] for _, row, _ in rows]
     _take_out_each(connection, [row for _, row, _ in rows])
     first = reserve_ids(connection, "alarm", len(rows))
     for index, (event, _, body) in enumerate(rows):
         connection.execute("INSERT INTO alarm VALUES (?, ?, ?)", (first + index, uptime, body))
         events.moved(connection, event, first + index)
+        if (base := bases[index]) is not None:
+            stamps.note(connection, "alarm", first + index, base)
     return len(rows)
 
 

@@ -131,6 +131,26 @@ def test_a_batch_holds_records_of_one_clock(outbox: Outbox, clock: Clock) -> Non
     assert [batch.base for batch in outbox.unacked(Lane.LIVE)] == [first, second, third]
 
 
+def test_an_event_that_stays_open_through_a_step_keeps_the_clock_that_stamped_it(
+    outbox: Outbox, clock: Clock, uptime: Clock
+) -> None:
+    outbox.append([event("fire")])
+    before = outbox.base
+    clock.now += HOUR
+    for by in (clock, uptime):
+        by.pass_s(60)
+    outbox.append([event("other")])
+    for _ in range(2):
+        outbox.age_into_backlog(30_000_000)
+    batches = [outbox.number(Lane.ALARM, 9) for _ in range(2)]
+    assert records_of(batches) == [event("other"), event("fire")]
+    assert [batch.base for batch in batches if batch] == [before + HOUR, before]
+    outbox.append([event("third")])
+    third = outbox.number(Lane.ALARM, 9)
+    assert third is not None
+    assert third.base == before + HOUR
+
+
 def test_small_steps_are_drift(outbox: Outbox, clock: Clock) -> None:
     for value in range(5):
         outbox.append([reading(value)])
