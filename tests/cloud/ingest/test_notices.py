@@ -126,7 +126,7 @@ def test_a_heartbeat_stands_at_its_node_once_the_rules_have_heard_it(settings: C
 def test_a_heartbeat_that_the_rules_cannot_hear_does_not_count_and_the_lag_shows(
     settings: CloudSettings, nodes: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "_AGAIN_S", 0.5)
+    monkeypatch.setattr(stage, "_AGAIN_S", 2.5)
 
     def apply(connection: psycopg.Connection, signals: Sequence[Signal], at: int) -> list[str]:
         raise RuntimeError("no such luck")
