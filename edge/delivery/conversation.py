@@ -15,7 +15,8 @@ from contract.messages import Ack, Hello, Welcome
 from contract.records import Lane
 from contract.wire import WireError, decode_down, encode
 from edge.delivery.clock import CloudClock
-from edge.delivery.lanes import NumberedBatch, Verdict
+from edge.delivery.epochs import Verdict
+from edge.delivery.lanes import NumberedBatch
 from edge.delivery.outbox import Outbox
 from edge.delivery.stamps import STEP_US
 from edge.delivery.window import ORDER, Flight, Window
@@ -103,7 +104,7 @@ class Conversation:
             return
         if message.epoch != self._epoch:
             return
-        if isinstance(message, Welcome) and self.state is State.GREETING:
+        if isinstance(message, Welcome) and self.state is State.GREETING and self._hello_said is not None:
             self._welcome(message, now)
         elif isinstance(message, Ack) and self.state is State.TALKING:
             self._ack(message, now)
@@ -149,8 +150,8 @@ class Conversation:
         self._hello_said = None
 
     def _welcome(self, message: Welcome, now: float) -> None:
-        if self._hello_said is not None:
-            self.cloud_clock.heard(self._hello_said, now, message.time)
+        assert self._hello_said is not None
+        self.cloud_clock.heard(self._hello_said, now, message.time)
         verdict = self._outbox.welcome(message.epoch, message.positions, self._sure)
         if verdict is not Verdict.GOOD:
             doubted = self._outbox.epoch == self._epoch

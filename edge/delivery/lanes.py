@@ -1,4 +1,4 @@
-"""Numbers, lanes and epochs: how records leave the outbox. Every function runs inside one of its transactions.
+"""Numbers and lanes: how records leave the outbox. Every function runs inside one of its transactions.
 
 A record is numbered when it is first put into a batch, and the batch keeps its range for ever, so that a second
 sending is the same as the first. What has no number may still change lanes without leaving a gap.
@@ -6,7 +6,6 @@ sending is the same as the first. What has no number may still change lanes with
 
 import sqlite3
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final, TypeVar
 
 import msgspec
@@ -14,7 +13,7 @@ import msgspec
 from contract.messages import Batch
 from contract.records import Lane
 from edge.delivery import events, stamps
-from edge.delivery.schema import QUEUES
+from edge.delivery.schema import QUEUES, meta, set_meta
 
 T = TypeVar("T")
 _encoder = msgspec.msgpack.Encoder()
@@ -155,90 +154,11 @@ def ack(connection: sqlite3.Connection, epoch: int, lane: Lane, position: int) -
         )
 
 
-class Verdict(Enum):
-    """What the cloud's positions mean for this file."""
-
-    GOOD = "good"
-    BEYOND = "beyond"
-    """The cloud holds numbers that this file never gave: it was restored from a copy. A new epoch has begun."""
-    BEHIND = "behind"
-    """The cloud has lost what it had acknowledged."""
-    MOVED = "moved"
-    """The file comes from another run of the machine, or from another machine: somebody may have copied it."""
-
-
-def welcome(
-    connection: sqlite3.Connection, epoch: int, positions: dict[Lane, int], fresh: int, sure: bool, life: str
-) -> Verdict:
-    """Take the cloud's positions, or begin the epoch ``fresh`` where they cannot belong to this file: at once where
-    they lie beyond it, and behind it only when ``sure``, for an old answer looks the same.
-
-    A file that another ``life`` has left gets a new epoch as well, before anything is numbered: another copy of it may
-    give the same numbers to other records, and an answer to those would delete ours. What it holds with a number is the
-    same in every copy, so what the cloud holds of it may go; what it does not yet hold may be on its way, and is asked
-    for once more to be ``sure``.
-    """
-    if epoch != epoch_of(connection):
-        return Verdict.GOOD
-    known = {
-        Lane(name): (last, acked) for name, last, acked in connection.execute("SELECT name, last, acked FROM lane")
-    }
-    beyond = any(positions.get(lane, 0) > last for lane, (last, _) in known.items())
-    behind = any(positions.get(lane, 0) < acked for lane, (_, acked) in known.items())
-    for lane, (last, _) in known.items():
-        ack(connection, epoch, lane, min(positions.get(lane, 0), last))
-    moved = _meta(connection, "life") != life
-    settled = connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone() is None
-    if beyond or (behind and sure) or (moved and (settled or sure)):
-        begin_epoch(connection, fresh)
-        _set_meta(connection, "life", life)
-    if beyond or behind:
-        return Verdict.BEYOND if beyond else Verdict.BEHIND
-    return Verdict.MOVED if moved else Verdict.GOOD
-
-
-def begin_epoch(connection: sqlite3.Connection, epoch: int) -> None:
-    """Number everything that is not acknowledged from 1 on, under a new name."""
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (epoch,))
-    for lane in Lane:
-        last = 0
-        rows = connection.execute(
-            "SELECT id, last - first + 1 FROM batch WHERE lane = ? ORDER BY first", (lane,)
-        ).fetchall()
-        for row, count in rows:  # upwards: a new number is never above the old one of a later batch
-            connection.execute("UPDATE batch SET first = ?, last = ? WHERE id = ?", (last + 1, last + count, row))
-            last += count
-        connection.execute("UPDATE lane SET last = ?, acked = 0 WHERE name = ?", (last, lane))
-
-
-def claim(connection: sqlite3.Connection, owner: str, fresh: int, life: str) -> bool:
-    """Write down whose file this is; a new epoch where it was another's."""
-    before = _meta(connection, "owner")
-    if before == owner:
-        return False
-    _set_meta(connection, "owner", owner)
-    if before:
-        begin_epoch(connection, fresh)
-        _set_meta(connection, "life", life)
-    return bool(before)
-
-
-def _meta(connection: sqlite3.Connection, key: str) -> str | int | None:
-    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    return None if row is None else row[0]
-
-
-def _set_meta(connection: sqlite3.Connection, key: str, value: str | int) -> None:
-    connection.execute(
-        "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2 WHERE value <> ?2", (key, value)
-    )
-
-
 def notice_boot(connection: sqlite3.Connection, boot: str, uptime: int) -> None:
     """After a restart of the machine, what was left is old, and its ``uptime`` means nothing any more."""
-    if _meta(connection, "boot") == boot:
+    if meta(connection, "boot") == boot:
         return
-    _set_meta(connection, "boot", boot)
+    set_meta(connection, "boot", boot)
     stamps.forget(connection)
     for queue in QUEUES:
         _move_mark(connection, queue, "SELECT max(id) FROM {queue}", (), uptime)
@@ -271,12 +191,12 @@ def fresh_alarms(connection: sqlite3.Connection, after: int) -> list[tuple[int, 
 
 def plain_mark(connection: sqlite3.Connection) -> int:
     """The last alarm that was published as plain JSON."""
-    return int(_meta(connection, "plain_mark") or 0)
+    return int(meta(connection, "plain_mark") or 0)
 
 
 def set_plain_mark(connection: sqlite3.Connection, row: int) -> None:
     """Keep it."""
-    _set_meta(connection, "plain_mark", row)
+    set_meta(connection, "plain_mark", row)
 
 
 def waiting(connection: sqlite3.Connection) -> dict[Lane, int]:

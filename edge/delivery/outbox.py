@@ -11,9 +11,10 @@ from typing import Final
 
 from contract.records import Event, Evidence, Lane, Record, lane_of
 from contract.wire import MAX_WIRE, encode_record
-from edge.delivery import events, lanes, stamps, thinning
+from edge.delivery import epochs, events, lanes, stamps, thinning
+from edge.delivery.epochs import Verdict
 from edge.delivery.file import OutboxFile
-from edge.delivery.lanes import NumberedBatch, Verdict
+from edge.delivery.lanes import NumberedBatch
 from edge.delivery.room import Room
 from edge.delivery.schema import OutboxFullError, boot_id, full, uptime_micros
 
@@ -97,7 +98,7 @@ class Outbox:
         """Delivery's first word: read the whole file, and begin a new epoch where it belonged to another ``owner``
         (``site/node``): such a file was copied. True where a new epoch began for that."""
         self._file.check()
-        return self._file.run(lambda connection: lanes.claim(connection, owner, self._entropy(), self._file.life))
+        return self._file.run(lambda connection: epochs.claim(connection, owner, self._entropy(), self._file.life))
 
     @property
     def epoch(self) -> int:
@@ -131,7 +132,7 @@ class Outbox:
     def welcome(self, epoch: int, positions: dict[Lane, int], sure: bool = True) -> Verdict:
         """What the cloud holds. Where it is not ``GOOD``, ``hello`` must be said again: a new epoch has begun, or (the
         epoch is the same) the same answer is wanted once more, to be ``sure``."""
-        return self._with_room(lambda c: lanes.welcome(c, epoch, positions, self._entropy(), sure, self._file.life))
+        return self._with_room(lambda c: epochs.welcome(c, epoch, positions, self._entropy(), sure, self._file.life))
 
     def age_into_backlog(self, older_than_us: int) -> int:
         """What has lain without a number longer than that belongs to the backlog from now on; how many records moved.

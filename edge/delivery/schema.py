@@ -102,6 +102,19 @@ def full(error: sqlite3.Error) -> bool:
     return code is not None and (code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
+def meta(connection: sqlite3.Connection, key: str) -> str | int | None:
+    """One of the file's own words; None where it is not there."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else row[0]
+
+
+def set_meta(connection: sqlite3.Connection, key: str, value: str | int) -> None:
+    """Keep it, in the caller's transaction."""
+    connection.execute(
+        "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2 WHERE value <> ?2", (key, value)
+    )
+
+
 def uptime_micros() -> int:
     """Microseconds since the machine started, sleep included; runs evenly whatever the clock is set to."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000

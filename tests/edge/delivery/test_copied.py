@@ -150,3 +150,22 @@ def test_a_file_copied_on_the_same_machine_begins_a_new_epoch(tmp_path: Path, ca
     conversed(copy, cloud).run(1.0)
     assert copy.epoch != box.epoch
     assert cloud.epochs == [box.epoch, copy.epoch]
+
+
+def test_a_second_copy_of_the_first_answer_makes_nothing_sure(card: Path) -> None:
+    """Hello was sent twice before the answer came, so that two answers come: both are of before the doubt."""
+    before = make(card, boot="a")
+    before.append([reading(1)])
+    conversed(before, cloud := Cloud()).run(1.0)
+    before.append([reading(2)])
+    before.number(Lane.LIVE, 10)
+    before.close()
+    again = make(card, boot="b")
+    channel = conversed(again, cloud)
+    epoch = again.epoch
+    [hello] = list(channel.conversation.outgoing(0.0))
+    answer = cloud.hear(hello)
+    for _ in range(3):
+        channel.conversation.receive(answer, 0.01)
+    assert again.epoch == epoch
+    again.close()
