@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -11,6 +11,9 @@ Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}$")]
 
 Micros = Annotated[int, msgspec.Meta(ge=0, lt=4_102_444_800_000_000)]
 """A time: microseconds since 1970-01-01 UTC, before the year 2100. PostgreSQL's timestamps have the same resolution."""
+
+UNTOLD: Final = 1_000_000
+"""A time within the first second of 1970 is no clock's word: who gave it has none to give."""
 
 PARTITIONS = 256
 """Into so many partitions the nodes of one installation are dealt; the number never changes."""

@@ -21,6 +21,10 @@ Epoch = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
+Offset = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+"""Microseconds between two clocks."""
+
+
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
     """First word on every connection: who speaks and the last number given in each lane (0: none yet)."""
 
@@ -40,6 +44,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ba
     first: Count
     last: Count
     sent: Micros
+    """When it was put on the wire, by the clock that stamped the records: where that was set anew since, as it would
+    go on."""
+    ahead: Offset | None = None
+    """How far that clock is ahead of the cloud's by the node's own estimate, in microseconds, below 0 where it is
+    behind; 0 where it is right enough, None where the node cannot tell."""
     records: tuple[msgspec.Raw, ...]
 
 

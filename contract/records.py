@@ -167,9 +167,24 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="h
     models: tuple[ModelHealth, ...] = ()
     outbox_waiting: int = 0
     outbox_bytes: int = 0
+    clock_ahead_s: float | None = None
+    """How far the node's clock is ahead of the cloud's, below 0 where it is behind; None where nobody can tell."""
+    readings_thinned: int = 0
+    """Readings that gave way to summaries for want of room, since the outbox was made or the part began."""
+    uploads_lost: int = 0
+    """Evidence files that were given up, since the outbox was made: refused too often, or gone from the disk."""
 
 
-Record = Reading | Summary | Event | Evidence | Health
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="heartbeat"):
+    """Says nothing, once a minute, and goes the whole way of a reading: outbox, broker, database, rules, page. The age
+    of the last one that came through is how blind the whole is."""
+
+    time: Micros
+    number: int
+    """Counts from 1 since the node started."""
+
+
+Record = Reading | Summary | Event | Evidence | Health | Heartbeat
 
 
 def lane_of(record: Record) -> Lane:

@@ -21,6 +21,7 @@ MAX_UNPACKED: Final = 1024 * 1024
 _MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _WORTH_PACKING: Final = 512
 _RECORDS: Final = b"\xa7records"
+_UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 T = TypeVar("T")
 
@@ -107,11 +108,13 @@ def unpacked_bytes(payload: bytes) -> int:
 
 def salvage(payload: bytes) -> Batch | None:
     """The envelope, without its records, of a batch whose records are not even MessagePack; None where that is not what
-    is wrong with it. It lets a receiver set the batch apart and go on. Works where ``records`` stands last, as
-    ``encode`` puts it.
+    is wrong with it, or where it claims more of them than its bytes could hold. It lets a receiver set the batch apart
+    and go on. Works where ``records`` stands last, as ``encode`` puts it.
     """
     try:
         raw = _unpack(payload)
+        if _is_decodable(raw):
+            return None
         end = raw.index(_RECORDS)
         if not 0x81 <= raw[0] <= 0x8F:
             return None
@@ -119,7 +122,17 @@ def salvage(payload: bytes) -> Batch | None:
         _check_schema(batch.schema)
     except (WireError, ValueError):
         return None
-    return batch if isinstance(batch, Batch) and batch.last >= batch.first else None
+    if not isinstance(batch, Batch) or not 0 <= batch.last - batch.first < len(raw) - end:
+        return None
+    return batch
+
+
+def _is_decodable(raw: bytes) -> bool:
+    try:
+        _up.decode(raw)
+    except _UNDECODABLE:
+        return False
+    return True
 
 
 def decode_down(payload: bytes) -> DownMessage:
@@ -154,7 +167,7 @@ def decode_records(raws: Sequence[msgspec.Raw]) -> tuple[list[tuple[int, Record]
         for record in whole:
             _check(record)
         return list(enumerate(whole)), []
-    except (msgspec.DecodeError, WireError):
+    except (*_UNDECODABLE, WireError):
         pass
     good: list[tuple[int, Record]] = []
     bad: list[Bad] = []
@@ -169,7 +182,7 @@ def decode_records(raws: Sequence[msgspec.Raw]) -> tuple[list[tuple[int, Record]
 def _decode(decoder: msgspec.msgpack.Decoder[T], raw: bytes, what: str) -> T:
     try:
         return decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNDECODABLE as error:
         raise WireError(f"{what} cannot be decoded: {error}") from error
 
 

@@ -21,6 +21,7 @@ from edge.config_parts import (
     scheme_of,
 )
 from edge.config_sensors import Channel, GasAlarm, Sensor
+from edge.interfaces import check_interface
 from edge.yaml_file import YamlError, read_mapping
 
 __all__ = [
@@ -114,6 +115,9 @@ class Uplink(Part):
     """``mqtt://host:1883`` or ``mqtts://host:8883``."""
     more_brokers: tuple[str, ...] = ()
     """Other addresses of the same cloud, tried in turn where one cannot be reached."""
+    interfaces: tuple[str, ...] = ()
+    """Ways out of the box, tried in turn: network devices (``eth0``, ``wwan0``) or addresses of the box. The system's
+    choice when left out."""
     cloud: str
     """``https://host``, for evidence and releases."""
     username: str = ""
@@ -153,10 +157,22 @@ class Uplink(Part):
         check_unique((first, *value), "broker")
         return value
 
+    @field_validator("interfaces")
+    @classmethod
+    def _check_interfaces(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        check_unique(value, "interface")
+        return tuple(check_interface(one) for one in value)
+
     @property
     def brokers(self) -> tuple[str, ...]:
         """All addresses, in the order in which they are tried."""
         return (self.broker, *self.more_brokers)
+
+    @property
+    def ways(self) -> tuple[tuple[str, str], ...]:
+        """Broker and interface ('': the system's choice), in the order in which they are tried: where one way is dead
+        the same broker by the next interface first."""
+        return tuple((broker, interface) for broker in self.brokers for interface in self.interfaces or ("",))
 
     def secret(self) -> str:
         """The password, from the file where one is named.

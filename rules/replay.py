@@ -9,7 +9,7 @@ from contract.ids import Id, Micros
 from contract.records import Lane, Record
 from rules.durations import SECOND
 from rules.engine import Engine
-from rules.entry import Entry, RecordEntry, TickEntry
+from rules.entry import Entry, Notice, RecordEntry, TickEntry
 from rules.rule import RuleSet
 from rules.signal import Signal
 
@@ -25,6 +25,7 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     node: Id = "node"
     lane: Lane = Lane.LIVE
     record: Record | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 _decoder: Final = msgspec.json.Decoder(_Line)
@@ -41,14 +42,14 @@ def replay(entries: Iterable[Entry], rules: RuleSet, state: bytes | None = None)
         yield from engine.apply(entry)
 
 
-def with_ticks(entries: Iterable[RecordEntry], until: int = 0, every: int = SECOND) -> Iterator[Entry]:
+def with_ticks(entries: Iterable[Entry], until: int = 0, every: int = SECOND) -> Iterator[Entry]:
     """``entries`` with a tick each ``every`` microseconds between them, and on to ``until``: what the journal of a
     running cloud would hold. Entries come in the order of their arrival."""
     last = 0
     for entry in entries:
-        if not last:
-            last = entry.arrived
-        while entry.arrived - last >= every:
+        now = arrival(entry)
+        last = last or now
+        while now - last >= every:
             last += every
             yield TickEntry(last)
         yield entry
@@ -57,11 +58,16 @@ def with_ticks(entries: Iterable[RecordEntry], until: int = 0, every: int = SECO
         yield TickEntry(last)
 
 
+def arrival(entry: Entry) -> int:
+    """When the journal got it."""
+    return entry.time if isinstance(entry, TickEntry) else entry.arrived
+
+
 def encode_entry(entry: Entry) -> bytes:
     """An entry as a line of JSON, without the line's end: ``{"time", "arrived", "site", "node", "lane", "record"}``, a
-    tick as ``{"time"}`` alone."""
+    tick as ``{"time"}`` alone, or with ``"notices"``."""
     if isinstance(entry, TickEntry):
-        return msgspec.json.encode(_Line(entry.time))
+        return msgspec.json.encode(_Line(entry.time, notices=entry.notices))
     line = _Line(entry.time, entry.arrived, entry.site, entry.node, entry.lane, entry.record)
     return msgspec.json.encode(line)
 
@@ -77,5 +83,5 @@ def decode_entry(line: bytes | str) -> Entry:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EntryError(f"no entry: {error}") from error
     if read.record is None:
-        return TickEntry(read.time)
+        return TickEntry(read.time, read.notices)
     return RecordEntry(read.time, read.arrived or read.time, read.site, read.node, read.lane, read.record)

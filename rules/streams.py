@@ -1,7 +1,8 @@
 """Streams: what a rule can listen to, and the fields of each.
 
-``reading.co``, ``event.fire``, ``health.node``, ``health.source``, ``health.part``, ``health.model``; ``.*`` takes
-every quantity or kind; a further ``.field`` names the field that a window takes (``event.gas.attrs.value``).
+``reading.co``, ``event.fire``, ``health.node``, ``health.source``, ``health.part``, ``health.model``, ``health.beat``,
+``notice.deaf``; ``.*`` takes every quantity or kind; a further ``.field`` names the field that a window takes
+(``event.gas.attrs.value``).
 """
 
 import difflib
@@ -9,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contract.records import Event, Health, ModelHealth, PartHealth, Phase, Reading, Scalar, SourceHealth
+from contract.records import Event, Health, Heartbeat, ModelHealth, PartHealth, Phase, Reading, Scalar, SourceHealth
+from rules.entry import Notice
 from rules.expression import Kind
 from rules.signals.window import Value
 
-Item = Reading | Event | Health | SourceHealth | PartHealth | ModelHealth
+Item = Reading | Event | Health | SourceHealth | PartHealth | ModelHealth | Heartbeat | Notice
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,16 @@ STREAMS: Final[Mapping[str, Stream]] = {
         "score",
     ),
     "health.node": Stream(
-        {"uptime_s": _NUMBER, "outbox_waiting": _COUNT, "outbox_bytes": _COUNT, "software": _TEXT}, "uptime_s"
+        {
+            "uptime_s": _NUMBER,
+            "outbox_waiting": _COUNT,
+            "outbox_bytes": _COUNT,
+            "software": _TEXT,
+            "clock_ahead_s": _NUMBER,
+            "readings_thinned": _COUNT,
+            "uploads_lost": _COUNT,
+        },
+        "uptime_s",
     ),
     "health.source": Stream(
         {
@@ -66,6 +77,8 @@ STREAMS: Final[Mapping[str, Stream]] = {
         },
         "state",
     ),
+    "health.beat": Stream({"number": _COUNT}, "number"),
+    "notice": Stream({"kind": _TEXT}, "kind"),
 }
 ANY: Final = "*"
 

@@ -1,7 +1,8 @@
 """A rule's own tests: records at relative times go in, the signals that come out are compared.
 
 ``given`` holds inputs, each ``at`` a time, or ``from`` one ``to`` another ``every`` so often, with one of ``reading``,
-``event`` or ``health`` as in ``contract.records``; what is left out is filled in. A reading's ``value`` may be a pair
+``event``, ``health`` or ``heartbeat`` as in ``contract.records``, or with a ``notice`` (``deaf``, ``silent``,
+``twice``); what is left out is filled in. A reading's ``value`` may be a pair
 ``[first, last]``, which runs from one to the other. ``site``, ``node`` and ``lane`` may stand beside it, and ``late``:
 how long the record was on its way. Ticks come once a second, to ``until`` (or the last input).
 
@@ -17,18 +18,24 @@ from typing import Any, Final
 
 import msgspec
 
-from contract.records import Event, Health, Lane, Phase, Reading, Record
+from contract.records import Event, Health, Heartbeat, Lane, Phase, Reading, Record
 from rules.document import unknown_key
 from rules.durations import SECOND, parse_duration
-from rules.entry import RecordEntry
-from rules.replay import replay, with_ticks
+from rules.entry import Entry, Notice, NoticeKind, RecordEntry, TickEntry
+from rules.replay import arrival, replay, with_ticks
 from rules.rule import Rule, RuleSet, RuleTest
 from rules.signal import Signal
 
 START: Final = 1_700_000_000_000_000
 """The tests' time 0: 2023-11-14 22:13:20 UTC."""
-_RECORDS: Final[Mapping[str, type[Record]]] = {"reading": Reading, "event": Event, "health": Health}
-_INPUT: Final = ("at", "from", "to", "every", "late", "site", "node", "lane", *_RECORDS)
+_RECORDS: Final[Mapping[str, type[Record]]] = {
+    "reading": Reading,
+    "event": Event,
+    "health": Health,
+    "heartbeat": Heartbeat,
+}
+_SAID: Final = (*_RECORDS, "notice")
+_INPUT: Final = ("at", "from", "to", "every", "late", "site", "node", "lane", *_SAID)
 _EXPECTED: Final = ("at", "action", "severity", "key", "kind", "en", "values", "events")
 
 
@@ -63,17 +70,20 @@ def run_tests(rules: RuleSet) -> list[TestResult]:
     return results
 
 
-def entries_of(test: RuleTest) -> list[RecordEntry]:
+def entries_of(test: RuleTest) -> list[Entry]:
     """The test's inputs as journal entries, in order of arrival.
 
     Raises:
         ValueError: an input that makes no sense.
     """
     inputs = [entry for number, raw in enumerate(test.given) for entry in _inputs(raw, number)]
-    inputs.sort(key=lambda entry: entry.arrived)
+    inputs.sort(key=arrival)
     revisions: dict[str, int] = {}
-    entries = []
+    entries: list[Entry] = []
     for entry in inputs:
+        if isinstance(entry, TickEntry):
+            entries.append(entry)
+            continue
         record = entry.record
         if isinstance(record, Event) and not record.revision:
             revisions[record.id] = revisions.get(record.id, 0) + 1
@@ -98,15 +108,20 @@ def _run(rule: Rule, test: RuleTest) -> TestResult:
     return TestResult(rule.name, test.name, rule.file, "\n".join(problems))
 
 
-def _inputs(raw: dict[str, Any], number: int) -> Iterator[RecordEntry]:
+def _inputs(raw: dict[str, Any], number: int) -> Iterator[Entry]:
     place = f"given.{number}"
     for key in raw:
         if key not in _INPUT:
             raise _FaultyTestError(f"{place}: {unknown_key(key, _INPUT)}")
-    types = [name for name in _RECORDS if name in raw]
+    types = [name for name in _SAID if name in raw]
     if len(types) != 1:
-        raise _FaultyTestError(f"{place}: names {len(types)} records; name one of {', '.join(_RECORDS)}")
+        raise _FaultyTestError(f"{place}: names {len(types)} records; name one of {', '.join(_SAID)}")
     times = _times(raw, place)
+    if types == ["notice"]:
+        notice = _notice(raw, place)
+        for time in times:
+            yield TickEntry(START + time, (notice,))
+        return
     late = _time(raw.get("late", "0s"), place)
     for index, time in enumerate(times):
         share = index / (len(times) - 1) if len(times) > 1 else 0.0
@@ -115,6 +130,13 @@ def _inputs(raw: dict[str, Any], number: int) -> Iterator[RecordEntry]:
         yield RecordEntry(
             own, START + time, raw.get("site", "site"), raw.get("node", "node"), Lane(raw.get("lane", "live")), record
         )
+
+
+def _notice(raw: dict[str, Any], place: str) -> Notice:
+    if raw["notice"] not in list(NoticeKind):
+        raise _FaultyTestError(f"{place}.notice: {unknown_key(str(raw['notice']), list(NoticeKind))}")
+    kind = NoticeKind(raw["notice"])
+    return Notice(kind) if kind is NoticeKind.DEAF else Notice(kind, raw.get("site", "site"), raw.get("node", "node"))
 
 
 def _times(raw: dict[str, Any], place: str) -> list[int]:
@@ -134,7 +156,11 @@ def _time(text: object, place: str) -> int:
 
 
 def _record(name: str, raw: Mapping[str, Any], time: int, share: float, place: str) -> Record:
-    fields: dict[str, Any] = {"time": time, **({} if name == "health" else {"source": "source"})}
+    fields: dict[str, Any] = {"time": time}
+    if name in ("reading", "event"):
+        fields["source"] = "source"
+    if name == "heartbeat":
+        fields["number"] = 1
     if name == "event":
         fields |= {"id": "event", "phase": Phase.OPEN, "revision": 0, "started": time}
     fields |= raw

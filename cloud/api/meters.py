@@ -32,6 +32,16 @@ class Meters:
         self.rollups_age = Gauge(
             "vedette_rollups_age_seconds", "Since the end of the last minute that is rolled up.", registry=self.registry
         )
+        self.heartbeat_seconds = Gauge(
+            "vedette_heartbeat_seconds",
+            "Age of the last heartbeat, of any node, that came the whole way.",
+            registry=self.registry,
+        )
+        self.heartbeats_missing = Gauge(
+            "vedette_heartbeats_missing",
+            "Connected nodes whose heartbeat has not come through for three minutes.",
+            registry=self.registry,
+        )
         self.rules_behind = Gauge(
             "vedette_rules_behind_entries", "Journal entries that no rule has followed yet.", registry=self.registry
         )

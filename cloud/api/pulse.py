@@ -55,12 +55,14 @@ def faults(connection: psycopg.Connection[Any]) -> list[str]:
     """What stands still; nothing where all is well."""
     row = connection.execute(_STANDING, {"stale": STALE_S, "behind": BEHIND_S}).fetchone()
     assert row is not None
-    stale, behind = row
+    stale, behind, unheard = row
     wrong = []
     if stale:
         wrong.append(f"no worker has written to {stale} partitions with nodes for {STALE_S:.0f} s")
     if behind:
         wrong.append(f"the rules of {behind} partitions are {BEHIND_S:.0f} s behind")
+    if unheard:
+        wrong.append(f"no heartbeat of {unheard} connected nodes has come the whole way for {BEHIND_S:.0f} s")
     return wrong
 
 
@@ -71,5 +73,7 @@ SELECT
         WHERE h.partition = n.partition AND j.arrived > now() - make_interval(secs => %(stale)s))),
     (SELECT count(*) FROM rule_state r WHERE EXISTS (
         SELECT 1 FROM journal j WHERE j.partition = r.partition AND j.seq > r.seq
-        AND j.arrived < now() - make_interval(secs => %(behind)s)))
+        AND j.arrived < now() - make_interval(secs => %(behind)s))),
+    (SELECT CASE WHEN max(heartbeat) < now() - make_interval(secs => %(behind)s) THEN count(*) ELSE 0 END
+        FROM node WHERE (state ->> 'online')::boolean AND heartbeat IS NOT NULL)
 """

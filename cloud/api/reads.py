@@ -172,7 +172,8 @@ def nodes(names: Sequence[str] | None = None) -> Query[NodeShape]:
     """Nodes with their state and last health report, of all or of those named ``site/node``."""
     where = _where(("(site || '/' || node) = ANY(%(names)s)", names))
     return Query(
-        f"SELECT site, node, partition, state, state_time, health, health_time FROM node{where} ORDER BY site, node",
+        f"SELECT site, node, partition, state, state_time, health, health_time, heartbeat "
+        f"FROM node{where} ORDER BY site, node",
         {"names": None if names is None else list(names)},
         _node,
     )
@@ -220,9 +221,13 @@ def _node(row: Row) -> NodeShape:
         software=health.get("software") or state.get("software", ""),
         state_time=row["state_time"],
         health_time=row["health_time"],
+        heartbeat=row["heartbeat"],
         uptime_s=health.get("uptime_s", 0.0),
         outbox_waiting=health.get("outbox_waiting", 0),
         outbox_bytes=health.get("outbox_bytes", 0),
+        clock_ahead_s=health.get("clock_ahead_s"),
+        readings_thinned=health.get("readings_thinned", 0),
+        uploads_lost=health.get("uploads_lost", 0),
         sources=health.get("sources", []),
         models=health.get("models", []),
         parts=health.get("parts", []),

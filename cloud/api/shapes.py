@@ -128,6 +128,8 @@ class EventShape(Shape):
     attrs: dict[str, Any]
     detected: datetime | None
     lane: str
+    replaced: bool = False
+    """Whether the times are not those that the node told: its clock was wrong."""
 
 
 class ReadingShape(Shape):
@@ -188,6 +190,14 @@ class NodeShape(Shape):
     uptime_s: float
     outbox_waiting: int
     outbox_bytes: int
+    heartbeat: datetime | None = None
+    """The last one that came the whole way, through database and rules; None from a node that has none."""
+    clock_ahead_s: float | None = None
+    """How far its clock is ahead of ours, below 0 where it is behind; None where nobody can tell."""
+    readings_thinned: int = 0
+    """Readings that gave way to summaries for want of room on the box."""
+    uploads_lost: int = 0
+    """Evidence files that the box gave up."""
     sources: list[dict[str, Any]]
     models: list[dict[str, Any]]
     parts: list[dict[str, Any]]

@@ -1,5 +1,6 @@
 """``/api/v1/status``, ``/healthz`` and ``/metrics``: how the whole is."""
 
+import math
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -62,6 +63,11 @@ class Status(BaseModel):
     last_record: datetime | None
     """When the last batch of records came in."""
     record_age_s: float | None
+    heartbeat_age_s: float | None
+    """Of the last heartbeat, of any node, that came the whole way: through broker, database and rules; each node sends
+    one a minute."""
+    heartbeats_missing: int
+    """Nodes that are connected, and whose heartbeat has not come through for three minutes."""
     evidence_waiting: int
     """Files that records of the last day speak of and that have not come yet."""
     quarantined: int
@@ -88,7 +94,9 @@ def show_status(connection: Database, context: Here) -> Status:
         rules_behind=row["rules_behind"],
         rollups_age_s=_rollups_age(context, row),
         last_record=last,
-        record_age_s=None if last is None else max(0.0, (now - last).total_seconds()),
+        record_age_s=_age(now, last),
+        heartbeat_age_s=_age(now, row["heartbeat"]),
+        heartbeats_missing=row["heartbeats_missing"],
         evidence_waiting=row["evidence_waiting"],
         quarantined=row["quarantined"],
     )
@@ -120,10 +128,17 @@ def _measure(context: Context) -> None:
         meters.nodes.labels(state).set(row[state])
     meters.rules_behind.set(row["rules_behind"])
     meters.rollups_age.set(_rollups_age(context, row))
+    meters.heartbeats_missing.set(row["heartbeats_missing"])
+    age = _age(moment(context.clock()), row["heartbeat"])
+    meters.heartbeat_seconds.set(math.nan if age is None else age)
 
 
 def _rollups_age(context: Context, row: dict[str, Any]) -> float:
     return (context.clock() - micros(row["closed"])) / 1e6
+
+
+def _age(now: datetime, then: datetime | None) -> float | None:
+    return None if then is None else max(0.0, (now - then).total_seconds())
 
 
 def _count(connection: psycopg.Connection[Any]) -> dict[str, Any]:
@@ -146,6 +161,9 @@ SELECT current_setting('server_version') AS server,
     (SELECT count(*) FROM journal j JOIN rule_state r ON r.partition = j.partition AND j.seq > r.seq) AS rules_behind,
     (SELECT closed FROM rollup_state) AS closed,
     (SELECT max(changed) FROM position) AS last_record,
+    (SELECT max(heartbeat) FROM node) AS heartbeat,
+    (SELECT count(*) FROM node WHERE (state ->> 'online')::boolean AND heartbeat < now() - interval '3 minutes')
+        AS heartbeats_missing,
     (SELECT count(DISTINCT e.sha256) FROM evidence e LEFT JOIN evidence_file f USING (sha256)
         WHERE f.sha256 IS NULL AND e.arrived > now() - interval '1 day') AS evidence_waiting,
     (SELECT count(*) FROM quarantine) AS quarantined

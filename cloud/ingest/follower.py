@@ -15,11 +15,13 @@ import structlog
 from cloud.ingest import journal
 from cloud.ingest.journal import Line
 from cloud.ingest.ruleset import Compiler
+from cloud.store import feed
 from cloud.store.times import micros, moment
 from cloud.warnings import lifecycle
 from contract.ids import Micros
-from contract.records import Record
+from contract.records import Heartbeat, Lane, Record
 from rules.engine import Engine, SnapshotError
+from rules.entry import RecordEntry
 from rules.language import RuleSet
 from rules.signal import Signal
 
@@ -69,6 +71,10 @@ class Follower:
         self._stored_at: Micros = 0
         self._entries = 0
         self._kept_at = kept_at
+        self.beats: dict[tuple[str, str], Micros] = {}
+        """The newest heartbeat of each node that has come up to here, not committed yet."""
+        self.heard: Micros = 0
+        """When the last entry came that the engine has seen; 0 before the first."""
 
     def take(self, seq: int, line: Line, records: Sequence[Record] | None = None) -> list[Said]:
         """The next entry; what the rules say to it and had not said before."""
@@ -80,11 +86,19 @@ class Follower:
             for entry in journal.entries(line, records):
                 signals += self._engine.apply(entry)
                 self._entries += 1
+                if isinstance(entry, RecordEntry) and isinstance(entry.record, Heartbeat):
+                    self._note_beat(entry)
         self.seq = seq
+        self.heard = line.arrived
         self._stored_at = self._stored_at or line.arrived
         if seq <= self._said_to:
             return []
         return [Said(self.partition, seq, number, signal) for number, signal in enumerate(signals)]
+
+    def _note_beat(self, entry: RecordEntry) -> None:
+        """What lay in the backlog did not come the whole way: no rule heard it."""
+        if entry.lane is not Lane.BACKLOG:
+            self.beats[entry.site, entry.node] = max(entry.time, self.beats.get((entry.site, entry.node), 0))
 
     def wants_snapshot(self, now: Micros) -> bool:
         """Whether enough has happened since the last one."""
@@ -149,16 +163,36 @@ def commit(
     """Commit what was said, and how far the rules have come. ``now`` is the wall clock's.
 
     Returns:
-        How many warnings changed.
+        How many warnings and nodes changed.
     """
     with connection.transaction():
+        beats = _write_beats(connection, followers)
         _write_signals(connection, said)
         connection.execute(
             "UPDATE rule_state r SET seq = n.seq FROM unnest(%s::smallint[], %s::bigint[]) AS n(partition, seq) "
             "WHERE r.partition = n.partition",
             [[one.partition for one in followers], [one.seq for one in followers]],
         )
-        return len(lifecycle.apply(connection, [one.signal for one in said], now))
+        changed = lifecycle.apply(connection, [one.signal for one in said], now)
+    for one in followers:
+        one.beats.clear()
+    return len(changed) + beats
+
+
+def _write_beats(connection: psycopg.Connection[Any], followers: Sequence[Follower]) -> int:
+    """A heartbeat that the rules have heard stands at its node, and the page is told: it has come the whole way."""
+    beats = [(*name, moment(time)) for one in followers for name, time in one.beats.items()]
+    if not beats:
+        return 0
+    moved = connection.execute(
+        "UPDATE node n SET heartbeat = v.time "
+        "FROM unnest(%s::text[], %s::text[], %s::timestamptz[]) AS v(site, node, time) "
+        "WHERE n.site = v.site AND n.node = v.node AND (n.heartbeat IS NULL OR n.heartbeat < v.time) "
+        "RETURNING n.site || '/' || n.node",
+        [list(column) for column in zip(*beats, strict=True)],
+    ).fetchall()
+    feed.write(connection, [("node", key, {}) for (key,) in moved])
+    return len(moved)
 
 
 def _write_signals(connection: psycopg.Connection[Any], said: Sequence[Said]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import psycopg
 
 from cloud.ingest.arrival import Arrival
+from cloud.ingest.clocks import behind
 from cloud.ingest.journal import Line
 from cloud.ingest.nodes import Nodes
 from cloud.ingest.positions import Place, Positions, Verdict
@@ -108,9 +109,10 @@ class Gathering:
 
     def _accept(self, gathered: Gathered, arrival: Arrival, address: Address, batch: Batch) -> None:
         work, site, node = gathered.work, address.site, address.node
-        kept, bad = sift(batch)
+        late = behind(batch, arrival.arrived)
+        kept, bad = sift(batch, late)
         for record in kept:
-            work.rows.add(site, node, batch.lane, arrival.arrived, record)
+            work.rows.add(site, node, batch.lane, arrival.arrived, record, late != 0)
         work.lines.append(
             Line(
                 address.partition, "batch", arrival.arrived, arrival.payload, site, node, batch.lane, batch.epoch,

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import psycopg
 
-from cloud.ingest.records import believable, sift
+from cloud.ingest.clocks import behind, believable
+from cloud.ingest.notices import decode_notices
+from cloud.ingest.records import sift
 from cloud.store.codes import LANE_CODE, LANES
 from cloud.store.retention import SEQ_BITS
 from cloud.store.times import DAY, POSTGRES_EPOCH, micros
@@ -128,12 +130,12 @@ def read(connection: psycopg.Connection[Any], partition: int, after: int, limit:
 def entries(line: Line, records: Sequence[Record] | None = None) -> Iterator[Entry]:
     """What a batch or a tick says to the rules; ``records`` are those of the batch that count, if at hand."""
     if line.kind == "tick":
-        yield TickEntry(line.arrived)
+        yield TickEntry(line.arrived, decode_notices(line.body))
         return
     if records is None:
         message = decode_up(line.body)
         assert isinstance(message, Batch)
-        records, _ = sift(message)
+        records, _ = sift(message, behind(message, line.arrived))
     assert line.site is not None
     assert line.node is not None
     assert line.lane is not None

@@ -39,5 +39,10 @@ class Metrics:
         self.behind = Gauge(
             "vedette_ingest_rules_behind", "Partitions whose rules are still reading the journal", registry=registry
         )
+        self.behind_seconds = Gauge(
+            "vedette_ingest_rules_behind_seconds",
+            "Age of the last journal entry that the rules have seen, where they are behind the most",
+            registry=registry,
+        )
         self.sessions = Counter("vedette_ingest_sessions", "Database sessions begun", registry=registry)
         self.evicted = Counter("vedette_ingest_evicted", "Stalled workers whose session was ended", registry=registry)

@@ -6,6 +6,10 @@ from typing import Any, Final
 
 import psycopg
 
+SILENT_AFTER_S: Final = 3600.0
+"""A node that has not been heard of for so long, be it since it was enrolled, is brought to the rules' notice: of one
+that falls silent they tell by themselves, but not of one that they never heard. So long an installer has to get from
+the enrolment to the site."""
 _TRUSTED_S: Final = 30.0
 _ASKED_AGAIN_S: Final = 1.0
 
@@ -18,6 +22,7 @@ class Nodes:
         self._monotonic = monotonic
         self._partitions: dict[tuple[str, str], int] = {}
         self._in: Counter[int] = Counter()
+        self._silent: dict[int, set[tuple[str, str]]] = {}
         self._read_at = float("-inf")
         self._missed: dict[tuple[str, str], float] = {}
 
@@ -40,13 +45,25 @@ class Nodes:
             self._read(self._monotonic())
         return set(self._partitions.values())
 
+    def silent(self, partition: int) -> set[tuple[str, str]]:
+        """Nodes of a partition that have not been heard of for ``SILENT_AFTER_S``."""
+        return self._silent.get(partition, set())
+
     def count(self, partitions: Iterable[int]) -> int:
         """How many are enrolled in some partitions."""
         return sum(self._in[partition] for partition in partitions)
 
     def _read(self, now: float) -> None:
-        rows = self._connection.execute("SELECT site, node, partition FROM node")
-        self._partitions = {(site, node): partition for site, node, partition in rows}
+        rows = self._connection.execute(_NODES, [SILENT_AFTER_S]).fetchall()
+        self._partitions = {(site, node): partition for site, node, partition, _ in rows}
         self._in = Counter(self._partitions.values())
+        self._silent = {}
+        for site, node, partition, silent in rows:
+            if silent:
+                self._silent.setdefault(partition, set()).add((site, node))
         self._read_at = now
         self._missed = {name: at for name, at in self._missed.items() if now - at <= _ASKED_AGAIN_S}
+
+
+_NODES: Final = """
+SELECT site, node, partition, coalesce(health_time, enrolled) < now() - make_interval(secs => %s) FROM node"""

@@ -12,6 +12,7 @@ from typing import Any, Final, LiteralString
 import msgspec
 import psycopg
 
+from cloud.ingest.clocks import behind
 from cloud.ingest.records import only, sift
 from cloud.ingest.rows import Rows
 from cloud.ingest.transaction import SeriesIds, write_rows
@@ -100,12 +101,13 @@ def retry(connection: psycopg.Connection[Any], number: int) -> Retried:
             batch = one.batch()
         except WireError as error:
             raise QuarantineError(f"quarantine {number}: still makes no sense: {error}") from error
-        good, bad = sift(batch)
+        late = behind(batch, micros(one.arrived))
+        good, bad = sift(batch, late)
         if not good:
             raise QuarantineError(f"quarantine {number}: still makes no sense: {bad[0].reason if bad else 'empty'}")
         rows = Rows()
         for record in good:
-            rows.add(one.site, one.node, Lane.BACKLOG, micros(one.arrived), record)
+            rows.add(one.site, one.node, Lane.BACKLOG, micros(one.arrived), record, late != 0)
         series = SeriesIds()
         write_rows(connection, rows, series.find(connection, rows.series()))
         for events in rows.ended.values():

@@ -1,16 +1,16 @@
-"""Which records of a batch count, and when they happened: the same at arrival and whenever the journal is read."""
+"""Which records of a batch count: the same at arrival and whenever the journal is read."""
 
 import re
 from collections.abc import Sequence
 from typing import Final
 
-from contract.ids import Micros
+import msgspec
+
+from cloud.ingest.clocks import shifted
 from contract.messages import Batch
-from contract.records import Event, Evidence, Health, Reading, Record, Summary
+from contract.records import Event, Evidence, Health, Heartbeat, Reading, Record, Summary
 from contract.wire import Bad, decode_records
 
-AHEAD: Final = 5_000_000
-"""Microseconds that a node's clock may be ahead of ours; a later time is replaced by the time of arrival."""
 LONGEST_NAME: Final = 128
 """Characters of a quantity, unit, kind, zone or id: they stand in indexes, whose rows PostgreSQL limits."""
 MOST_SUMMED: Final = 1_000_000_000
@@ -19,34 +19,25 @@ _LARGEST: Final = 2**63 - 1
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
-def believable(time: Micros, arrived: Micros) -> Micros:
-    """The record's time, or that of its arrival where it lies in the future."""
-    return time if time <= arrived + AHEAD else arrived
+def sift(batch: Batch, behind: int = 0) -> tuple[list[Record], list[Bad]]:
+    """The records that count, in order, and those that no table can hold, with the reasons.
 
-
-def sift(batch: Batch) -> tuple[list[Record], list[Bad]]:
-    """The records that count, in order, and those that no table can hold, with the reasons."""
+    ``behind`` is how far the clock that stamped them is behind ours (``cloud.ingest.clocks``); it is taken out.
+    """
     good, bad = decode_records(batch.records)
     kept: list[Record] = []
     for index, record in good:
         if reason := unfit(record):
             bad.append(Bad(index, bytes(batch.records[index]), reason))
         else:
-            kept.append(record)
+            kept.append(shifted(record, behind) if behind else record)
     return kept, sorted(bad, key=lambda one: one.index)
 
 
 def only(batch: Batch, bad: Sequence[Bad]) -> Batch:
     """A batch of the bad records alone: what lies in quarantine is what was not taken in. Its numbers are its own."""
     raws = tuple(batch.records[one.index] for one in bad)
-    return Batch(
-        epoch=batch.epoch,
-        lane=batch.lane,
-        first=batch.first,
-        last=batch.first + len(raws) - 1,
-        sent=batch.sent,
-        records=raws,
-    )
+    return msgspec.structs.replace(batch, last=batch.first + len(raws) - 1, records=raws)
 
 
 def unfit(record: Record) -> str:
@@ -63,7 +54,7 @@ def unfit(record: Record) -> str:
             return f"sha256 {record.sha256[:80]!r} is not 64 hexadecimal digits"
         texts = {"event": record.event, "media_type": record.media_type, "role": record.role}
         return _first_too_long(texts) or _too_large("bytes", record.bytes)
-    if isinstance(record, Health):
+    if isinstance(record, Health | Heartbeat):
         return ""
     return _too_long("quantity", record.quantity) or _too_long("unit", record.unit) or _no_summary(record)
 

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from cloud.ingest.clocks import believable
 from cloud.ingest.journal import BINARY_HEADER, BINARY_TRAILER
-from cloud.ingest.records import believable
 from cloud.store.buckets import Bucket, Key, gather
 from cloud.store.codes import LANE_CODE, QUALITY_CODE
 from cloud.store.times import POSTGRES_EPOCH, moment
@@ -69,12 +69,13 @@ class Rows:
     ended: dict[tuple[str, str], list[Event]] = field(default_factory=dict)
     """By site and node: events of the backlog that are over, for the past warnings."""
 
-    def add(self, site: str, node: str, lane: Lane, arrived: Micros, record: Record) -> None:
-        """Take in a record that ``cloud.ingest.records`` finds fit."""
+    def add(self, site: str, node: str, lane: Lane, arrived: Micros, record: Record, shifted: bool = False) -> None:
+        """Take in a record that ``cloud.ingest.records`` finds fit. ``shifted``: its node's clock was wrong, and its
+        times are not those that the node told."""
         if isinstance(record, Reading):
-            self._reading(site, node, lane, arrived, record)
+            self._reading(site, node, lane, arrived, record, shifted)
         elif isinstance(record, Event):
-            self._event(site, node, lane, arrived, record)
+            self._event(site, node, lane, arrived, record, shifted)
         elif isinstance(record, Health):
             time = believable(record.time, arrived)
             known = self.health.get((site, node))
@@ -82,7 +83,7 @@ class Rows:
                 self.health[site, node] = time, record
         elif isinstance(record, Evidence):
             self._evidence(site, node, arrived, record)
-        else:
+        elif isinstance(record, Summary):
             self._summary(site, node, lane, arrived, record)
 
     def binary_readings(self, ids: dict[Series, int], horizon: Micros) -> Iterator[bytes]:
@@ -111,11 +112,12 @@ class Rows:
         """Every series that a row belongs to."""
         return set(self.newest) | {series for series, _ in self.summaries}
 
-    def _reading(self, site: str, node: str, lane: Lane, arrived: Micros, record: Reading) -> None:
+    def _reading(self, site: str, node: str, lane: Lane, arrived: Micros, record: Reading, shifted: bool) -> None:
         series = Series(site, node, record.source, record.quantity, record.unit)
         time = believable(record.time, arrived)
         quality, code = QUALITY_CODE[record.quality], LANE_CODE[lane]
-        self.readings.append((series, time, record.value, quality, code, arrived, time != record.time))
+        replaced = shifted or time != record.time
+        self.readings.append((series, time, record.value, quality, code, arrived, replaced))
         known = self.newest.get(series)
         if known is None or known.time <= time:
             self.newest[series] = Newest(time, record.value, quality, code, arrived)
@@ -135,7 +137,7 @@ class Rows:
             )
         )  # fmt: skip
 
-    def _event(self, site: str, node: str, lane: Lane, arrived: Micros, record: Event) -> None:
+    def _event(self, site: str, node: str, lane: Lane, arrived: Micros, record: Event, shifted: bool) -> None:
         time = believable(record.time, arrived)
         self.events.append(
             (
@@ -143,7 +145,7 @@ class Rows:
                 moment(believable(record.started, arrived)), record.zone, record.score,
                 None if record.model is None else _json(record.model), _json(record.detections), _json(record.attrs),
                 None if record.detected is None else moment(believable(record.detected, arrived)), LANE_CODE[lane],
-                moment(arrived), time != record.time,
+                moment(arrived), shifted or time != record.time,
             )
         )  # fmt: skip
         self.changed_events.add(f"{site}/{node}/{record.id}")

@@ -19,6 +19,7 @@ from cloud.ingest.journal import Line
 from cloud.ingest.link import Link
 from cloud.ingest.metrics import Metrics
 from cloud.ingest.nodes import Nodes
+from cloud.ingest.notices import Notices, encode_notices
 from cloud.ingest.positions import Positions
 from cloud.ingest.rows import Rows
 from cloud.ingest.ruleset import Texts, encode_texts
@@ -78,6 +79,7 @@ class Session:
         self._positions = Positions()
         self._series = SeriesIds()
         self._nodes = Nodes(connection, monotonic)
+        self._notices = Notices(self._nodes)
         name = f"{socket.gethostname()}:{os.getpid()}"
         self._election = Election(connection, settings.partitions, name, monotonic)
         self._gathering = Gathering(connection, self._nodes, self._positions, self._heads.__contains__)
@@ -135,8 +137,11 @@ class Session:
         if self._monotonic() < self._next_tick:
             return []
         self._next_tick = self._monotonic() + TICK_S
-        now = self._clock()
-        return [Line(partition, "tick", now) for partition in sorted(self._nodes.partitions() & self._heads.keys())]
+        now, deaf = self._clock(), not self._link.heard
+        return [
+            Line(partition, "tick", now, encode_notices(self._notices.due(partition, deaf=deaf)))
+            for partition in sorted(self._nodes.partitions() & self._heads.keys())
+        ]
 
     def _take_in(self, arrivals: Sequence[Arrival], ticks: Sequence[Line]) -> None:
         """Commit all together; where the database refuses a value that nobody foresaw, message by message."""
@@ -167,6 +172,7 @@ class Session:
         gathered = self._gathering.gather(arrivals)
         now = self._clock()
         for address, hello in gathered.hellos:
+            self._notices.greeted(address, hello.epoch)
             held = {lane: self._positions.held(place) for lane, place in self._gathering.places(address, hello.epoch)}
             welcome = Welcome(epoch=hello.epoch, positions=held, time=now, credit=self._credit(), hello=hello.time)
             self._link.publish(address.topic(Channel.ACK), encode(welcome))

@@ -13,12 +13,15 @@ from cloud.ingest.follower import Follower, Said
 from cloud.ingest.journal import Line
 from cloud.ingest.metrics import Metrics
 from cloud.ingest.ruleset import Compiler, Texts
+from contract.ids import Micros
 from contract.records import Record
 
 BUDGET_S: Final = 0.2
 """So long the rules may read on before the ingest has its turn again."""
 _AT_ONCE: Final = 16
 """So many partitions' states are kept in one transaction."""
+_BEAT_S: Final = 1.0
+"""Heartbeats alone are worth a transaction this often; the nodes send one a minute each."""
 _AGAIN_S: Final = 5.0
 """After a fault the rules of the partition rest so long, and begin again at their snapshot."""
 _log = structlog.get_logger("cloud.ingest")
@@ -52,6 +55,9 @@ class Stage:
         self._monotonic = monotonic
         self._followers: dict[int, Follower] = {}
         self._rest: dict[int, float] = {}
+        self._beat_due = 0.0
+        self._left: dict[int, Micros] = {}
+        """Where the rules rest: when the last entry came that they had seen."""
 
     def hear(self, lines: Sequence[Line], numbers: Sequence[int], records: Sequence[Sequence[Record]]) -> int:
         """What was just committed; returns how many warnings changed.
@@ -88,8 +94,21 @@ class Stage:
                     break
                 changed += self._commit([one], said)
             one.level = one.seq == self._heads[partition]
-        self._metrics.behind.set(len(self.behind()))
         return changed
+
+    def measure(self) -> None:
+        """How far the rules are behind the journal: what they have not seen came after the last they have. Those that
+        rest after a fault count too."""
+        late = [p for p, head in self._heads.items() if p not in self._followers or self._followers[p].seq < head]
+        heard = [
+            since
+            for partition in late
+            if (
+                since := self._followers[partition].heard if partition in self._followers else self._left.get(partition)
+            )
+        ]
+        self._metrics.behind.set(len(late))
+        self._metrics.behind_seconds.set(max(self._clock() - min(heard), 0) / 1e6 if heard else 0.0)
 
     def behind(self) -> list[int]:
         """Partitions whose rules have not seen all of the journal, but for those that rest."""
@@ -102,7 +121,9 @@ class Stage:
         ]
 
     def store_due(self) -> None:
-        """Keep the state of some of those that have not been kept for a while; between two transactions."""
+        """Measure how far the rules are, and keep the state of some of those that have not been kept for a while;
+        between two transactions."""
+        self.measure()
         now = self._clock()
         due = [one.partition for one in self._followers.values() if one.wants_snapshot(now)]
         self.store(due[:_AT_ONCE])
@@ -120,10 +141,13 @@ class Stage:
         for partition in partitions:
             self._followers.pop(partition, None)
             self._rest.pop(partition, None)
+            self._left.pop(partition, None)
 
     def _commit(self, followers: Sequence[Follower], said: Sequence[Said]) -> int:
         if not said:
-            return 0
+            if self._monotonic() < self._beat_due or not any(one.beats for one in followers):
+                return 0
+            self._beat_due = self._monotonic() + _BEAT_S
         try:
             changed = follower.commit(self._connection, followers, said, self._clock())
         except Exception as error:  # noqa: BLE001  whatever fails in the rules, the ingest goes on
@@ -148,5 +172,6 @@ class Stage:
         for one in followers:
             _log.error("rules failed", partition=one.partition, seq=one.seq, exc_info=error)
             self._followers.pop(one.partition, None)
+            self._left[one.partition] = one.heard
             self._rest[one.partition] = self._monotonic() + _AGAIN_S
         self._metrics.rule_faults.inc()

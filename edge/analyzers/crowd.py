@@ -9,7 +9,7 @@ from typing import Final
 from contract.detections import Box, Detection
 from contract.ids import Micros
 from contract.records import Event, ModelRef, Phase, Reading, Scalar
-from edge.analyzers.events import SECOND, EventIds, left_open, revise
+from edge.analyzers.events import SECOND, EventIds, left_open, may_change, revise
 from edge.config import Point
 from edge.vision.density import Density
 
@@ -223,7 +223,7 @@ class _Watch:
         assert self.event is not None
         told = int(self.event.attrs.get("persons", 0))
         real = abs(count - told) >= max(2.0, self._settings.change * told)
-        if not real or captured - self.event.time < self._settings.change_s * SECOND:
+        if not real or not may_change(self.event, captured, self._settings.change_s):
             return []
         attrs = self.event.attrs | seen.attrs | {"persons": count}
         self.event = revise(

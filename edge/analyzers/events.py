@@ -27,6 +27,12 @@ def revise(event: Event, phase: Phase, time: Micros, **changes: Any) -> Event:
     return changed
 
 
+def may_change(event: Event, now: Micros, change_s: float) -> bool:
+    """Whether the last revision lies so long ago that another may follow. Where the clock was set back nobody knows,
+    and it may."""
+    return not 0 <= now - event.time < change_s * SECOND
+
+
 def close_orphan(event: Event, now: Micros, why: str) -> Event:
     """Close an event that nobody watches any more, such as that of a camera taken out of the settings."""
     return revise(event, Phase.CLOSE, now, attrs=event.attrs | {"reason": why})

@@ -16,7 +16,7 @@ from typing import Final
 from contract.detections import Box, Detection, iou
 from contract.ids import Micros
 from contract.records import Event, ModelRef, Phase, Scalar
-from edge.analyzers.events import SECOND, EventIds, revise
+from edge.analyzers.events import SECOND, EventIds, may_change, revise
 
 LABELS: Final = ("fire", "smoke")
 SLACK: Final = 0.6
@@ -250,7 +250,7 @@ class FireAnalyzer:
         told = max(float(event.attrs.get("area_share", 0.0)), 1e-6)
         grown = max(self._area, 1e-6) / told
         real = not 1 / rules.growth < grown < rules.growth or abs(self._score - event.score) >= rules.rise
-        if not (seen and real and captured - event.time >= rules.change_s * SECOND):
+        if not (seen and real and may_change(event, captured, rules.change_s)):
             return []
         self.event = revise(
             event,

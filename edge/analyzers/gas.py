@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from contract.ids import Micros
 from contract.records import Event, Phase, Quality, Reading, Scalar
-from edge.analyzers.events import SECOND, EventIds, revise
+from edge.analyzers.events import SECOND, EventIds, may_change, revise
 from edge.config import GasAlarm
 
 _NONE, _LOW, _HIGH = 0, 1, 2
@@ -138,7 +138,7 @@ class GasAnalyzer:
         told = float(event.attrs.get("value", reading.value))
         real = abs(reading.value - told) >= self._settings.change * max(abs(told), 1e-9)
         better = event.attrs.get("quality") != reading.quality.value
-        if not (real or better) or reading.time - event.time < self._settings.change_s * SECOND:
+        if not (real or better) or not may_change(event, reading.time, self._settings.change_s):
             return []
         return [self._revise(reading, detected)]
 

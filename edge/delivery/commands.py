@@ -14,7 +14,7 @@ class Commands:
     """Carries commands out.
 
     Args:
-        clock: wall clock, microseconds. A command is not carried out past its ``expires``.
+        clock: the cloud's, microseconds. A command is not carried out past its ``expires``.
         check_updates: wakes the update client; None where the node takes no releases.
     """
 

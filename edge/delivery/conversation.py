@@ -5,6 +5,7 @@ or late in either direction; every record still arrives, once, in the order of i
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -13,8 +14,11 @@ import structlog
 from contract.messages import Ack, Hello, Welcome
 from contract.records import Lane
 from contract.wire import WireError, decode_down, encode, unpacked_bytes
-from edge.delivery.lanes import NumberedBatch, Verdict
+from edge.delivery.clock import CloudClock
+from edge.delivery.epochs import Verdict
+from edge.delivery.lanes import NumberedBatch
 from edge.delivery.outbox import Outbox
+from edge.delivery.stamps import STEP_US
 from edge.delivery.window import ORDER, Flight, Window
 
 FRESH_US: Final = 30_000_000
@@ -27,6 +31,8 @@ _NEW_BATCHES: Final = 4
 _AGE_S: Final = 1.0
 _HELLO_S: Final = (1.0, 30.0)
 _DOUBT_S: Final = 2.0
+_STALE_S: Final = 1.0
+"""A message that was made longer ago is made anew before it is sent: its time must be that of its sending."""
 _DOUBTS: Final = 3
 
 _log = structlog.get_logger()
@@ -38,6 +44,15 @@ class State(Enum):
     SILENT = "silent"
     GREETING = "greeting"
     TALKING = "talking"
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A batch as a message that was made at the monotonic time ``at``."""
+
+    batch: NumberedBatch
+    payload: bytes
+    at: float
 
 
 class Conversation:
@@ -52,6 +67,7 @@ class Conversation:
     def __init__(self, outbox: Outbox, clock: Callable[[], int], software: str = "") -> None:
         self.state = State.SILENT
         self.window = Window()
+        self.cloud_clock = CloudClock(clock)
         self.delivered = 0
         """Records acknowledged since the start."""
         self._outbox = outbox
@@ -59,11 +75,12 @@ class Conversation:
         self._software = software
         self._epoch = 0
         self._acked: dict[Lane, int] = {}
-        self._payloads: dict[tuple[Lane, int], bytes] = {}
+        self._ready: dict[tuple[Lane, int], _Ready] = {}
         self._hello_due = 0.0
         self._hello_pause = _HELLO_S[0]
         self._sure = False
-        self._asked: set[int] = set()
+        self._asked: dict[int, float] = {}
+        """The greetings of this attempt by the time that they name, with the monotonic time."""
         self._doubts = 0
         self._live_due = 0.0
         self._age_due = 0.0
@@ -72,6 +89,7 @@ class Conversation:
     def connected(self, now: float) -> None:
         """Messages can be carried from now on. ``now`` is monotonic, in seconds, here and everywhere below."""
         self._sure = False
+        self.cloud_clock.forget()
         self._greet(now)
 
     def disconnected(self) -> None:
@@ -97,7 +115,7 @@ class Conversation:
         if self.state is State.GREETING and now >= self._hello_due:
             self._hello_due = now + self._hello_pause
             self._hello_pause = min(self._hello_pause * 2, _HELLO_S[1])
-            yield encode(self._hello())
+            yield encode(self._hello(now))
         if self.state is not State.TALKING:
             return
         self._age(now)
@@ -120,10 +138,10 @@ class Conversation:
         live_due = self._live_due if self._live_due > now else None
         return min((due for due in (self.window.deadline(), live_due) if due is not None), default=None)
 
-    def _hello(self) -> Hello:
+    def _hello(self, now: float) -> Hello:
         self._epoch = self._outbox.epoch
         time = self._clock()
-        self._asked.add(time)
+        self._asked[time] = now
         return Hello(epoch=self._epoch, last=self._outbox.last(), time=time, software=self._software)
 
     def _greet(self, now: float, after: float = 0.0) -> None:
@@ -137,17 +155,23 @@ class Conversation:
         return message.hello in self._asked if message.hello else bool(self._asked)
 
     def _welcome(self, message: Welcome, now: float) -> None:
+        # One that does not say what it answers may answer the first question, whenever it comes.
+        asked = self._asked[message.hello] if message.hello else min(self._asked.values())
+        self.cloud_clock.heard(asked, now, message.time)
         verdict = self._outbox.welcome(message.epoch, message.positions, self._sure)
         if verdict is not Verdict.GOOD:
-            doubted = verdict is Verdict.BEHIND and not self._sure
-            _log.warning("outbox.position_" + verdict.value, positions=message.positions, new_epoch=not doubted)
+            doubted = self._outbox.epoch == self._epoch
+            if verdict is Verdict.MOVED:
+                _log.info("outbox.moved", positions=message.positions, new_epoch=not doubted)
+            else:
+                _log.warning("outbox.position_" + verdict.value, positions=message.positions, new_epoch=not doubted)
             self._sure = doubted
             self._greet(now, _DOUBT_S if doubted else 0.0)
             return
         self._sure = False
         self._doubts = 0
         self.window.restart(message.credit)
-        self._payloads.clear()
+        self._ready.clear()
         self._acked = {lane: message.positions.get(lane, 0) for lane in ORDER}
         self._outbox.age_into_backlog(FRESH_US)
         self.state = State.TALKING
@@ -166,12 +190,14 @@ class Conversation:
             self._acked[lane] = message.position
             self.delivered += message.position - before
             self._doubts = 0
+        if (asked := self.window.asked(lane, message.position)) is not None:
+            self.cloud_clock.heard(asked, now, message.time)
         if not self.window.acknowledge(lane, message.position, message.expected, now):
             self.window.lanes[lane].flights.clear()
             self._load(lane, now)
         held = {flight.first for flight in self.window.lanes[lane].flights}
-        for key in [key for key in self._payloads if key[0] is lane and key[1] not in held]:
-            del self._payloads[key]
+        for key in [key for key in self._ready if key[0] is lane and key[1] not in held]:
+            del self._ready[key]
 
     def _doubt(self, now: float) -> None:
         """The cloud speaks of less than it has acknowledged. Once or twice that is a message come late."""
@@ -183,7 +209,10 @@ class Conversation:
     def _due(self, now: float) -> Iterator[bytes]:
         while found := self.window.next(now):
             lane, flight = found
-            yield self._payloads[lane, flight.first]
+            ready = self._ready[lane, flight.first]
+            if now - ready.at > _STALE_S:
+                ready = self._ready[lane, flight.first] = self._encode(ready.batch, now)
+            yield ready.payload
 
     def _age(self, now: float) -> None:
         if now < self._age_due:
@@ -213,7 +242,15 @@ class Conversation:
         if batch.epoch != self._epoch:
             self._greet(now)
             return False
-        payload = encode(batch.message(self._clock()))
-        self._payloads[batch.lane, batch.first] = payload
-        self.window.add(batch.lane, [Flight(batch.first, batch.last, len(payload), unpacked_bytes(payload))])
+        ready = self._ready[batch.lane, batch.first] = self._encode(batch, now)
+        size, unpacked = len(ready.payload), unpacked_bytes(ready.payload)
+        self.window.add(batch.lane, [Flight(batch.first, batch.last, size, unpacked)])
         return True
+
+    def _encode(self, batch: NumberedBatch, now: float) -> _Ready:
+        """The message, with the time of this moment by the clock that stamped the records: the cloud holds that against
+        its own."""
+        stepped = 0 if batch.base is None else self._outbox.base - batch.base
+        stepped = stepped if abs(stepped) >= STEP_US else 0
+        message = batch.message(max(self._clock() - stepped, 0), self.cloud_clock.claim(now, stepped))
+        return _Ready(batch, encode(message), now)

@@ -11,6 +11,7 @@ import structlog
 
 from edge.delivery.salvage import salvage, set_aside
 from edge.delivery.schema import (
+    CLOCK_TABLE,
     QUEUES,
     SCHEMA_VERSION,
     TABLES,
@@ -98,6 +99,12 @@ class OutboxFile:
             if verdict != "ok":
                 self._replace(verdict)
 
+    @property
+    def life(self) -> str:
+        """Names this run of the machine together with the file as it lies here: a copy has another, wherever it is made
+        and however alike the machines are. To be asked inside of ``run``."""
+        return f"{self._boot}:{self.path.stat().st_ino}"
+
     def close(self) -> None:
         """Close the file; waits for a transaction in another thread."""
         with self._lock.held():
@@ -145,16 +152,23 @@ class OutboxFile:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
                 self._create(connection)
             self._check_schema(connection)
+            _add_clocks(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
     def _create(self, connection: sqlite3.Connection) -> None:
-        connection.executescript(f"BEGIN IMMEDIATE; {TABLES}")
+        connection.executescript(f"BEGIN IMMEDIATE; {TABLES} {CLOCK_TABLE}")
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",
-            [("schema", SCHEMA_VERSION), ("epoch", self._entropy()), ("boot", self._boot), ("owner", "")],
+            [
+                ("schema", SCHEMA_VERSION),
+                ("epoch", self._entropy()),
+                ("boot", self._boot),
+                ("owner", ""),
+                ("life", self.life),
+            ],
         )
         connection.executemany("INSERT INTO queue VALUES (?, 1, 0, 0, 0)", [(name,) for name in QUEUES])
         connection.executemany("INSERT INTO lane VALUES (?, 0, 0)", [(name,) for name in ("alarm", "live", "backlog")])
@@ -190,3 +204,9 @@ class OutboxFile:
         if full(error):
             return error
         return OutboxError(f"outbox {self.path}: {error}; check the disk and the file's owner")
+
+
+def _add_clocks(connection: sqlite3.Connection) -> None:
+    """A file of a release that did not note which clock stamped a record learns to; that release can still use it."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'clock'").fetchone():
+        connection.executescript(f"BEGIN IMMEDIATE; {CLOCK_TABLE} ALTER TABLE batch ADD COLUMN base INTEGER; COMMIT;")

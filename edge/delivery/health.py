@@ -23,6 +23,8 @@ def compose(
     uptime_s: float,
     waiting: int,
     outbox_bytes: int,
+    clock_ahead_s: float | None = None,
+    counters: Mapping[str, int] | None = None,
 ) -> Health:
     """The node's health.
 
@@ -33,7 +35,10 @@ def compose(
         uptime_s: since the node started.
         waiting: records not yet acknowledged.
         outbox_bytes: what they take.
+        clock_ahead_s: how far our clock is ahead of the cloud's, if known.
+        counters: the outbox's.
     """
+    counted = counters or {}
     return Health(
         time=time,
         software=software,
@@ -43,6 +48,9 @@ def compose(
         models=tuple(m for s in statuses.values() for m in _items(s.detail.get("models"), ModelHealth)),
         outbox_waiting=waiting,
         outbox_bytes=outbox_bytes,
+        clock_ahead_s=clock_ahead_s,
+        readings_thinned=counted.get("thinned", 0) + sum(_thinned(status) for status in statuses.values()),
+        uploads_lost=counted.get("uploads_refused", 0) + counted.get("uploads_vanished", 0),
     )
 
 
@@ -69,6 +77,12 @@ def _parts(statuses: Mapping[str, Status], now: float) -> list[PartHealth]:
         )
         for status in statuses.values()
     ]
+
+
+def _thinned(status: Status) -> int:
+    """Readings that gave way in the part's memory, while the outbox had no room for them."""
+    count = status.detail.get("readings_thinned", 0)
+    return count if isinstance(count, int) else 0
 
 
 def _items(raw: Any, type_: type[T]) -> list[T]:

@@ -1,4 +1,4 @@
-"""Numbers, lanes and epochs: how records leave the outbox. Every function runs inside one of its transactions.
+"""Numbers and lanes: how records leave the outbox. Every function runs inside one of its transactions.
 
 A record is numbered when it is first put into a batch, and the batch keeps its range for ever, so that a second
 sending is the same as the first. What has no number may still change lanes without leaving a gap.
@@ -6,15 +6,14 @@ sending is the same as the first. What has no number may still change lanes with
 
 import sqlite3
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final, TypeVar
 
 import msgspec
 
 from contract.messages import Batch
 from contract.records import Lane
-from edge.delivery import events
-from edge.delivery.schema import QUEUES
+from edge.delivery import events, stamps
+from edge.delivery.schema import QUEUES, meta, set_meta
 
 T = TypeVar("T")
 _encoder = msgspec.msgpack.Encoder()
@@ -37,11 +36,19 @@ class NumberedBatch:
     first: int
     last: int
     records: tuple[msgspec.Raw, ...]
+    base: int | None = None
+    """How far the clock that stamped them was ahead of the machine's uptime, microseconds; None where nobody knows."""
 
-    def message(self, sent: int) -> Batch:
-        """The message that carries them."""
+    def message(self, sent: int, ahead: int | None = None) -> Batch:
+        """The message that carries them; ``sent`` and ``ahead`` are those of the clock that stamped them."""
         return Batch(
-            epoch=self.epoch, lane=self.lane, first=self.first, last=self.last, sent=sent, records=self.records
+            epoch=self.epoch,
+            lane=self.lane,
+            first=self.first,
+            last=self.last,
+            sent=sent,
+            ahead=ahead,
+            records=self.records,
         )
 
 
@@ -69,13 +76,22 @@ def number(connection: sqlite3.Connection, lane: Lane, max_records: int, max_byt
     """Take the next records of the lane out of their queues and into a batch with numbers."""
     records: list[bytes] = []
     size = 0
+    base: int | None = None
+    other = False
     for queue, side in _SOURCES[lane]:
         taken = []
+        until = 0
         for row, body in connection.execute(
             f"SELECT id, body FROM {queue} WHERE {side} (SELECT aged FROM queue WHERE name = ?) ORDER BY id LIMIT ?",
             (queue, max_records - len(records)),
         ):
             if records and size + len(body) > max_bytes:
+                break
+            if row >= until:
+                stamped, until = stamps.of(connection, queue, row)
+                other = bool(records) and stamped != base
+                base = base if other else stamped
+            if other:
                 break
             taken.append(row)
             records.append(body)
@@ -84,7 +100,7 @@ def number(connection: sqlite3.Connection, lane: Lane, max_records: int, max_byt
             _take_out(connection, queue, taken, aged=lane is Lane.BACKLOG)
         if taken and queue == "alarm":
             events.numbered(connection, taken, records, live=lane is Lane.ALARM)
-        if size >= max_bytes or len(records) >= max_records:
+        if size >= max_bytes or len(records) >= max_records or other:
             break
     if not records:
         return None
@@ -92,10 +108,10 @@ def number(connection: sqlite3.Connection, lane: Lane, max_records: int, max_byt
     (last,) = connection.execute(
         "UPDATE lane SET last = last + ? WHERE name = ? RETURNING last", (len(raws), lane)
     ).fetchone()
-    batch = NumberedBatch(epoch_of(connection), lane, last - len(raws) + 1, last, raws)
+    batch = NumberedBatch(epoch_of(connection), lane, last - len(raws) + 1, last, raws, base)
     connection.execute(
-        "INSERT INTO batch (lane, first, last, body) VALUES (?, ?, ?, ?)",
-        (lane, batch.first, batch.last, _encoder.encode(raws)),
+        "INSERT INTO batch (lane, first, last, body, base) VALUES (?, ?, ?, ?, ?)",
+        (lane, batch.first, batch.last, _encoder.encode(raws), base),
     )
     return batch
 
@@ -113,9 +129,10 @@ def unacked(connection: sqlite3.Connection, lane: Lane, after: int, limit: int) 
     """Numbered batches of the lane that end beyond ``after``, in order."""
     epoch = epoch_of(connection)
     rows = connection.execute(
-        "SELECT first, last, body FROM batch WHERE lane = ? AND last > ? ORDER BY first LIMIT ?", (lane, after, limit)
+        "SELECT first, last, body, base FROM batch WHERE lane = ? AND last > ? ORDER BY first LIMIT ?",
+        (lane, after, limit),
     )
-    return [NumberedBatch(epoch, lane, first, last, _decoder.decode(body)) for first, last, body in rows]
+    return [NumberedBatch(epoch, lane, first, last, _decoder.decode(body), base) for first, last, body, base in rows]
 
 
 def ack(connection: sqlite3.Connection, epoch: int, lane: Lane, position: int) -> None:
@@ -137,64 +154,12 @@ def ack(connection: sqlite3.Connection, epoch: int, lane: Lane, position: int) -
         )
 
 
-class Verdict(Enum):
-    """What the cloud's positions mean for this file."""
-
-    GOOD = "good"
-    BEYOND = "beyond"
-    """The cloud holds numbers that this file never gave: it was restored from a copy. A new epoch has begun."""
-    BEHIND = "behind"
-    """The cloud has lost what it had acknowledged."""
-
-
-def welcome(connection: sqlite3.Connection, epoch: int, positions: dict[Lane, int], fresh: int, sure: bool) -> Verdict:
-    """Take the cloud's positions, or begin the epoch ``fresh`` where they cannot belong to this file: at once where
-    they lie beyond it, and behind it only when ``sure``, for an old answer looks the same."""
-    if epoch != epoch_of(connection):
-        return Verdict.GOOD
-    known = {
-        Lane(name): (last, acked) for name, last, acked in connection.execute("SELECT name, last, acked FROM lane")
-    }
-    beyond = any(positions.get(lane, 0) > last for lane, (last, _) in known.items())
-    behind = any(positions.get(lane, 0) < acked for lane, (_, acked) in known.items())
-    for lane, (last, _) in known.items():
-        ack(connection, epoch, lane, min(positions.get(lane, 0), last))
-    if beyond or (behind and sure):
-        begin_epoch(connection, fresh)
-    return Verdict.BEYOND if beyond else Verdict.BEHIND if behind else Verdict.GOOD
-
-
-def begin_epoch(connection: sqlite3.Connection, epoch: int) -> None:
-    """Number everything that is not acknowledged from 1 on, under a new name."""
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (epoch,))
-    for lane in Lane:
-        last = 0
-        rows = connection.execute(
-            "SELECT id, last - first + 1 FROM batch WHERE lane = ? ORDER BY first", (lane,)
-        ).fetchall()
-        for row, count in rows:  # upwards: a new number is never above the old one of a later batch
-            connection.execute("UPDATE batch SET first = ?, last = ? WHERE id = ?", (last + 1, last + count, row))
-            last += count
-        connection.execute("UPDATE lane SET last = ?, acked = 0 WHERE name = ?", (last, lane))
-
-
-def claim(connection: sqlite3.Connection, owner: str, fresh: int) -> bool:
-    """Write down whose file this is; a new epoch where it was another's."""
-    (before,) = connection.execute("SELECT value FROM meta WHERE key = 'owner'").fetchone()
-    if before == owner:
-        return False
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'owner'", (owner,))
-    if before:
-        begin_epoch(connection, fresh)
-    return bool(before)
-
-
 def notice_boot(connection: sqlite3.Connection, boot: str, uptime: int) -> None:
     """After a restart of the machine, what was left is old, and its ``uptime`` means nothing any more."""
-    (before,) = connection.execute("SELECT value FROM meta WHERE key = 'boot'").fetchone()
-    if before == boot:
+    if meta(connection, "boot") == boot:
         return
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'boot'", (boot,))
+    set_meta(connection, "boot", boot)
+    stamps.forget(connection)
     for queue in QUEUES:
         _move_mark(connection, queue, "SELECT max(id) FROM {queue}", (), uptime)
 
@@ -226,13 +191,12 @@ def fresh_alarms(connection: sqlite3.Connection, after: int) -> list[tuple[int, 
 
 def plain_mark(connection: sqlite3.Connection) -> int:
     """The last alarm that was published as plain JSON."""
-    row = connection.execute("SELECT value FROM meta WHERE key = 'plain_mark'").fetchone()
-    return 0 if row is None else int(row[0])
+    return int(meta(connection, "plain_mark") or 0)
 
 
 def set_plain_mark(connection: sqlite3.Connection, row: int) -> None:
     """Keep it."""
-    connection.execute("INSERT INTO meta VALUES ('plain_mark', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1", (row,))
+    set_meta(connection, "plain_mark", row)
 
 
 def waiting(connection: sqlite3.Connection) -> dict[Lane, int]:
@@ -263,11 +227,14 @@ def _keep_open_events(connection: sqlite3.Connection, mark: int, uptime: int) ->
     rows = events.in_front(connection, mark)
     if not rows:
         return 0
+    bases = [stamps.of(connection, "alarm", row)[0] for _, row, _ in rows]
     _take_out_each(connection, [row for _, row, _ in rows])
     first = reserve_ids(connection, "alarm", len(rows))
     for index, (event, _, body) in enumerate(rows):
         connection.execute("INSERT INTO alarm VALUES (?, ?, ?)", (first + index, uptime, body))
         events.moved(connection, event, first + index)
+        if (base := bases[index]) is not None:
+            stamps.note(connection, "alarm", first + index, base)
     return len(rows)
 
 

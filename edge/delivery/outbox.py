@@ -11,9 +11,10 @@ from typing import Final
 
 from contract.records import Event, Evidence, Lane, Record, lane_of
 from contract.wire import MAX_WIRE, encode_record
-from edge.delivery import events, lanes, thinning
+from edge.delivery import epochs, events, lanes, stamps, thinning
+from edge.delivery.epochs import Verdict
 from edge.delivery.file import OutboxFile
-from edge.delivery.lanes import NumberedBatch, Verdict
+from edge.delivery.lanes import NumberedBatch
 from edge.delivery.room import Room
 from edge.delivery.schema import OutboxFullError, boot_id, full, uptime_micros
 
@@ -56,6 +57,7 @@ class Outbox:
         entropy: Callable[[], int] = lambda: secrets.randbits(63),
         disk_pages: int | None = None,
     ) -> None:
+        self._clock = clock
         self._uptime = uptime
         self._entropy = entropy
         here = boot_id() if boot is None else boot
@@ -96,12 +98,17 @@ class Outbox:
         """Delivery's first word: read the whole file, and begin a new epoch where it belonged to another ``owner``
         (``site/node``): such a file was copied. True where a new epoch began for that."""
         self._file.check()
-        return self._file.run(lambda connection: lanes.claim(connection, owner, self._entropy()))
+        return self._file.run(lambda connection: epochs.claim(connection, owner, self._entropy(), self._file.life))
 
     @property
     def epoch(self) -> int:
         """The name of this file's life."""
         return self._file.run(lanes.epoch_of)
+
+    @property
+    def base(self) -> int:
+        """How far the clock is ahead of the machine's uptime, microseconds: another number once it was set."""
+        return self._clock() - self._uptime()
 
     def last(self) -> dict[Lane, int]:
         """The last number given in each lane."""
@@ -123,9 +130,9 @@ class Outbox:
         self._file.run(lambda connection: lanes.ack(connection, epoch, lane, position))
 
     def welcome(self, epoch: int, positions: dict[Lane, int], sure: bool = True) -> Verdict:
-        """What the cloud holds. Where it lies beyond what we numbered, or (when ``sure``) behind what it had
-        acknowledged, a new epoch has begun, and ``hello`` must be said again."""
-        return self._with_room(lambda c: lanes.welcome(c, epoch, positions, self._entropy(), sure))
+        """What the cloud holds. Where it is not ``GOOD``, ``hello`` must be said again: a new epoch has begun, or (the
+        epoch is the same) the same answer is wanted once more, to be ``sure``."""
+        return self._with_room(lambda c: epochs.welcome(c, epoch, positions, self._entropy(), sure, self._file.life))
 
     def age_into_backlog(self, older_than_us: int) -> int:
         """What has lain without a number longer than that belongs to the backlog from now on; how many records moved.
@@ -197,6 +204,7 @@ class Outbox:
             if not mine:
                 continue
             first = lanes.reserve_ids(connection, queue, len(mine))
+            stamps.note(connection, queue, first, self.base)
             connection.executemany(
                 f"INSERT INTO {queue} VALUES (?, ?, ?)",
                 [(first + index, uptime, body) for index, (_, body) in enumerate(mine)],

@@ -12,7 +12,7 @@ from typing import Any, Final
 import httpx
 import structlog
 
-from contract.records import Lane
+from contract.records import Health, Heartbeat, Lane
 from contract.topics import Address
 from edge.config import NodeConfig
 from edge.delivery.commands import Commands
@@ -25,11 +25,13 @@ from edge.delivery.uplink import Uplink
 from edge.delivery.upload import Uploader, basic_auth
 from edge.delivery.uploads import UploadQueue
 from edge.evidence.files import EvidenceFiles
+from edge.interfaces import FollowingTransport
 from edge.notices import Notices, ReleaseStaged
 from edge.paths import NodePaths
 from edge.supervisor.status import BEAT_S, PartStatus, read_all
 
 HEALTH_S: Final = 10.0
+HEARTBEAT_S: Final = 60.0
 _THREAD_PAUSE_S: Final = 5.0
 _THREAD_END_S: Final = 2.0
 _WAIT_S: Final = 0.25
@@ -73,18 +75,19 @@ class Delivery:
         self._outbox = outbox
         self._software = software()
         self._started = time.monotonic()
-        self._health_due = self._started + 1.0
+        self._health_due = self._beat_due = self._started + 1.0
+        self._beats = 0
         self._counts_due = self._started
         self._waiting: dict[Lane, int] = {}
         self._used = 0
         address = Address(config.partition, config.site, config.node)
         if outbox.claim(f"{config.site}/{config.node}"):
             _log.warning("outbox.copied", new_epoch=True, reason="it was another node's")
-        http = stack.enter_context(_http(config))
         self._conversation = Conversation(outbox, _wall, self._software)
-        commands = Commands(_wall, _start_updates(config, paths, mailbox, stack, stop))
+        commands = Commands(self._cloud_time, _start_updates(config, paths, mailbox, stack, stop))
         self._uplink = Uplink(config.uplink, address, self._conversation, commands, _wall, self._software)
         stack.callback(self._uplink.close)
+        http = stack.enter_context(_http(config, lambda: self._uplink.interface))
         self._plain = PlainEvents(outbox, address, self._uplink.publish) if config.uplink.publish_json else None
         files = EvidenceFiles(paths.evidence, config.storage.evidence_bytes)
         files.sweep()
@@ -97,7 +100,11 @@ class Delivery:
         now = time.monotonic()
         if self._plain is not None and self._uplink.connected:
             self._plain.turn()
+        connected = self._uplink.connected
         self._uplink.turn(now, readable, writable)
+        if self._uplink.connected and not connected:
+            # Who called us silent shall hear the better at once.
+            self._health_due = self._beat_due = now
         if self._plain is not None:
             self._plain.save()
         if now >= self._counts_due:
@@ -106,11 +113,16 @@ class Delivery:
         if now >= self._health_due:
             self._health_due = now + HEALTH_S
             self._report(now)
+        if now >= self._beat_due:
+            self._beat_due = now + HEARTBEAT_S
+            self._beats += 1
+            self._append(Heartbeat(time=_wall(), number=self._beats))
 
     def detail(self) -> dict[str, Any]:
         """For the part's status file."""
         return {
             "connected": self._uplink.connected,
+            "interface": self._uplink.interface,
             "reason": self._uplink.reason,
             "waiting": {str(lane): count for lane, count in self._waiting.items()},
             "outbox_bytes": self._used,
@@ -118,6 +130,8 @@ class Delivery:
             "resent": self._conversation.window.resent,
             "uploaded": self._uploader.uploaded,
             "upload_reason": self._uploader.reason,
+            "clock_ahead_s": self._clock_ahead_s(),
+            "clock_reason": self._conversation.cloud_clock.told(time.monotonic()),
         }
 
     def state(self) -> tuple[str, str]:
@@ -148,9 +162,22 @@ class Delivery:
             uptime_s=now - self._started,
             waiting=sum(self._waiting.values()),
             outbox_bytes=self._used,
+            clock_ahead_s=self._clock_ahead_s(),
+            counters=self._outbox.counters(),
         )
+        self._append(health)
+
+    def _cloud_time(self) -> int:
+        """What the cloud's clock shows, as far as we know: by that a command expires, however wrong our own is."""
+        return _wall() - (self._conversation.cloud_clock.ahead(time.monotonic()) or 0)
+
+    def _clock_ahead_s(self) -> float | None:
+        ahead = self._conversation.cloud_clock.ahead(time.monotonic())
+        return None if ahead is None else round(ahead / 1e6, 3)
+
+    def _append(self, record: Health | Heartbeat) -> None:
         try:
-            self._outbox.append([health])
+            self._outbox.append([record])
         except OutboxError as error:
             _log.error("outbox.full", reason=str(error))
 
@@ -164,10 +191,14 @@ def software() -> str:
 
 
 @contextmanager
-def _http(config: NodeConfig) -> Iterator[httpx.Client]:
-    verify: Any = True if config.uplink.ca_file is None else str(config.uplink.ca_file)
-    headers = basic_auth(config.site, config.node, config.uplink.secret())
-    with httpx.Client(base_url=config.uplink.cloud, headers=headers, verify=verify, timeout=30.0) as client:
+def _http(config: NodeConfig, interface: Callable[[], str]) -> Iterator[httpx.Client]:
+    uplink = config.uplink
+    verify: Any = True if uplink.ca_file is None else str(uplink.ca_file)
+    headers = basic_auth(config.site, config.node, uplink.secret())
+    transport = FollowingTransport(uplink.interfaces, interface, verify) if uplink.interfaces else None
+    with httpx.Client(
+        base_url=uplink.cloud, headers=headers, verify=verify, timeout=30.0, transport=transport
+    ) as client:
         yield client
 
 

@@ -33,13 +33,14 @@ CREATE TABLE queue (
 
 CREATE TABLE lane (name TEXT PRIMARY KEY, last INTEGER NOT NULL, acked INTEGER NOT NULL) WITHOUT ROWID;
 
--- Numbered and not yet acknowledged; 'body' is a MessagePack array of the records.
+-- Numbered and not yet acknowledged; 'body' is a MessagePack array of the records, 'base' that of their clock.
 CREATE TABLE batch (
     id INTEGER PRIMARY KEY,
     lane TEXT NOT NULL,
     first INTEGER NOT NULL,
     last INTEGER NOT NULL,
     body BLOB NOT NULL,
+    base INTEGER,
     UNIQUE (lane, first)
 );
 
@@ -62,6 +63,16 @@ CREATE TABLE upload (
     bytes INTEGER NOT NULL,
     time INTEGER NOT NULL,
     refused INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+"""
+
+CLOCK_TABLE: Final = """
+-- From its row 'first' on a queue's records were stamped by a clock 'base' microseconds ahead of the uptime.
+CREATE TABLE IF NOT EXISTS clock (
+    queue TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    base INTEGER NOT NULL,
+    PRIMARY KEY (queue, first)
 ) WITHOUT ROWID;
 """
 
@@ -89,6 +100,19 @@ def full(error: sqlite3.Error) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
     # The second: no room for the shared memory of the write-ahead log, when the file is opened.
     return code is not None and (code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE)
+
+
+def meta(connection: sqlite3.Connection, key: str) -> str | int | None:
+    """One of the file's own words; None where it is not there."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else row[0]
+
+
+def set_meta(connection: sqlite3.Connection, key: str, value: str | int) -> None:
+    """Keep it, in the caller's transaction."""
+    connection.execute(
+        "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2 WHERE value <> ?2", (key, value)
+    )
 
 
 def uptime_micros() -> int:

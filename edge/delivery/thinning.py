@@ -1,14 +1,15 @@
 """When there is no room: readings without a number give way to summaries that say what they replace.
 
 Thinning goes over the queue from its oldest record, first to one summary a series and minute; when that is not enough
-to one an hour, and then one a day. Health reports keep the last of each span. Events and evidence are never touched.
+to one an hour, and then one a day. Of health reports and heartbeats the last of each span stays. Events and evidence
+are never touched.
 """
 
 import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from contract.records import Health, Quality, Reading, Record, Summary
+from contract.records import Health, Heartbeat, Quality, Reading, Record, Summary
 from contract.wire import WireError, decode_record, encode_record
 
 SPANS_US: Final = (60_000_000, 3_600_000_000, 86_400_000_000)
@@ -116,8 +117,8 @@ def _thin_rows(connection: sqlite3.Connection, rows: list[tuple[int, bytes]], sp
             continue  # the cloud's quarantine is the place for it
         if isinstance(record, Reading | Summary):
             key = series_of(record, span)
-        elif isinstance(record, Health):
-            key = ("health", str(record.time // span))
+        elif isinstance(record, Health | Heartbeat):
+            key = (type(record).__name__, str(record.time // span))
         else:
             continue
         groups.setdefault(key, []).append((row, record))

@@ -25,6 +25,7 @@ from contract.topics import Address, Channel
 from contract.wire import encode
 from edge.config import ConfigError
 from edge.config import Uplink as UplinkConfig
+from edge.delivery.client import Client
 from edge.delivery.conversation import Conversation
 
 KEEPALIVE_S: Final = 15
@@ -80,13 +81,23 @@ class Uplink:
         self._now = 0.0
         self._replies: list[bytes] = []
         self._ack_mid: int | None = None
-        self._brokers = deque(settings.brokers)
+        self._ways = deque(settings.ways)
         self._client = self._make_client(settings, tls=urlsplit(settings.broker).scheme == "mqtts")
+
+    @property
+    def interface(self) -> str:
+        """By which the connection goes, or will be tried next; '' where the system chooses."""
+        return self._ways[0][1]
 
     @property
     def _broker(self) -> str:
         """The address that is in use, or will be tried next."""
-        return self._brokers[0]
+        return self._ways[0][0]
+
+    @property
+    def _way(self) -> str:
+        """In words."""
+        return f"broker {self._broker}" + (f" by {self.interface}" if self.interface else "")
 
     def fileno(self) -> int | None:
         """The socket to wait for; None without a connection."""
@@ -134,8 +145,8 @@ class Uplink:
             select.select([], [sock], [], _FAREWELL_S)
             self._client.loop_write()
 
-    def _make_client(self, settings: UplinkConfig, tls: bool) -> mqtt.Client:
-        client = mqtt.Client(
+    def _make_client(self, settings: UplinkConfig, tls: bool) -> Client:
+        client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"vedette-{self.address.site}-{self.address.node}",
             clean_session=True,
@@ -164,14 +175,18 @@ class Uplink:
         self._due = now + self._pause * self._chance.uniform(0.5, 1.5)
         self._pause = min(self._pause * 2, _PAUSE_S[1])
         parts = urlsplit(self._broker)
+        self._client.interface = self.interface
         try:
             self._client.connect(parts.hostname or "", parts.port or _PORTS[parts.scheme], KEEPALIVE_S)
         except (OSError, ValueError) as error:
-            self._fail(f"broker {self._broker} cannot be reached: {_text(error)}")
+            self._fail(f"{self._way} cannot be reached: {_text(error)}")
             return
         sock = self._client.socket()
         if isinstance(sock, socket.socket):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or Nagle holds an alarm back for 40 ms
+            # What nobody has received for so long ends the connection (tcp(7)): a link that is dead is left sooner
+            # than MQTT's pings would find out.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, KEEPALIVE_S * 1000)
 
     def _read(self) -> None:
         self._client.loop_read()
@@ -213,7 +228,7 @@ class Uplink:
         self.connected = True
         self.reason = ""
         self._pause = _PAUSE_S[0]
-        _log.info("uplink.connected", broker=self._broker)
+        _log.info("uplink.connected", broker=self._broker, interface=self.interface)
         self._state(online=True)
         self._conversation.connected(self._now)
 
@@ -221,7 +236,7 @@ class Uplink:
         self._conversation.disconnected()
         if self.connected:
             self._due = self._now + self._pause * self._chance.uniform(0.5, 1.5)
-            self._fail(f"connection to broker {self._broker} lost: {reason}")
+            self._fail(f"connection to {self._way} lost: {reason}")
         self.connected = False
 
     def _on_message(self, client: mqtt.Client, _: Any, message: mqtt.MQTTMessage) -> None:
@@ -236,7 +251,7 @@ class Uplink:
         if reason != self.reason:
             _log.warning("uplink.down", reason=reason)
         self.reason = reason
-        self._brokers.rotate(-1)
+        self._ways.rotate(-1)
 
 
 def _text(error: Exception) -> str:

@@ -184,6 +184,11 @@ class Window:
         window.acknowledge(position, now)
         return True if expected is None else window.go_back(expected, now)
 
+    def asked(self, lane: Lane, position: int) -> float | None:
+        """When the last batch up to ``position`` was sent, if just once: what answers it was written after that."""
+        held = [flight for flight in self.lanes[lane].flights if flight.last <= position]
+        return held[-1].sent if held and held[-1].times == 1 else None
+
     def deadline(self) -> float | None:
         """When ``next`` should be asked again although nothing came."""
         return min((due for lane in self.lanes.values() if (due := lane.deadline()) is not None), default=None)

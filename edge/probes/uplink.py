@@ -1,6 +1,5 @@
 """The way to the cloud: a real MQTT CONNECT, a real HTTPS request, and the clocks compared."""
 
-import socket
 import ssl
 import threading
 import time
@@ -15,6 +14,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from contract.evidence import upload_path
 from edge.config import ConfigError, NodeConfig
+from edge.delivery.client import Client
+from edge.interfaces import connect
 from edge.probes.finding import Finding, Probe
 from edge.sources.reach import ReachError, reach
 
@@ -30,15 +31,19 @@ def uplink_probes(config: NodeConfig) -> list[Probe]:
     """Broker, cloud and clock."""
     return [
         *(
-            Probe("broker", broker, lambda broker=broker: try_broker(config, broker), 3 * TIMEOUT_S)  # type: ignore[misc]
-            for broker in config.uplink.brokers
+            Probe("broker", _way(*way), lambda way=way: try_broker(config, *way), 3 * TIMEOUT_S)  # type: ignore[misc]
+            for way in config.uplink.ways
         ),
         Probe("cloud", config.uplink.cloud, lambda: try_cloud(config), 3 * TIMEOUT_S),
         Probe("clock", "time", lambda: try_clock(config), 2 * TIMEOUT_S),
     ]
 
 
-def try_broker(config: NodeConfig, broker: str) -> Finding:
+def _way(broker: str, interface: str) -> str:
+    return f"{broker} by {interface}" if interface else broker
+
+
+def try_broker(config: NodeConfig, broker: str, interface: str = "") -> Finding:
     """Connect to an address as the node, under a client id of the check's own: the running node is not thrown out."""
     uplink = config.uplink
     parts = urlsplit(broker)
@@ -46,20 +51,21 @@ def try_broker(config: NodeConfig, broker: str) -> Finding:
     host, port = parts.hostname or "", parts.port or (8883 if tls else 1883)
 
     def bad(detail: str, way_out: str) -> Finding:
-        return Finding("broker", broker, ok=False, detail=detail, way_out=way_out)
+        return Finding("broker", _way(broker, interface), ok=False, detail=detail, way_out=way_out)
 
-    client = mqtt.Client(
+    client = Client(
         CallbackAPIVersion.VERSION2, client_id=f"vedette-check-{config.site}-{config.node}", protocol=mqtt.MQTTv311
     )
+    client.interface = interface
     try:
-        reach(host, port, TIMEOUT_S)
+        reach(host, port, TIMEOUT_S, interface)
         if uplink.username:
             client.username_pw_set(uplink.username, uplink.secret())
         if tls:
             context = _trusted(config)
             # By ourselves first: paho tells less of what was wrong, and leaves the socket open.
             with (
-                socket.create_connection((host, port), timeout=TIMEOUT_S) as plain,
+                connect((host, port), interface, TIMEOUT_S) as plain,
                 context.wrap_socket(plain, server_hostname=host),
             ):
                 pass
@@ -67,7 +73,8 @@ def try_broker(config: NodeConfig, broker: str) -> Finding:
         client.connect_timeout = TIMEOUT_S
         answer = _connect(client, host, port)
     except ReachError as error:
-        return bad(str(error), "check host and port (uplink.broker), and the way there")
+        place = "uplink.broker, uplink.interfaces" if interface else "uplink.broker"
+        return bad(str(error), f"check host and port ({place}), and the way there")
     except ConfigError as error:
         return bad(str(error), "name a file with the node's password (uplink.password_file)")
     except ssl.SSLCertVerificationError as error:
@@ -83,7 +90,9 @@ def try_broker(config: NodeConfig, broker: str) -> Finding:
         return bad(f"refused the node's name or password ({answer})", way_out)
     if answer.is_failure:
         return bad(f"refused the connection: {answer}", "look into the broker's log")
-    return Finding("broker", broker, ok=True, detail="connected" + (", encrypted" if tls else ", not encrypted"))
+    return Finding(
+        "broker", _way(broker, interface), ok=True, detail="connected" + (", encrypted" if tls else ", not encrypted")
+    )
 
 
 def _connect(client: mqtt.Client, host: str, port: int) -> Any:

@@ -61,7 +61,8 @@ def run(
                 raise RuntimeError("the reading thread has ended; its error stands above")
             if not reader.watch.overdue():
                 overdue = False
-                status.beat({"source": reader.health()}, "degraded" if desk.problem else "ok", desk.problem)
+                detail = {"source": reader.health(), "readings_thinned": desk.thinned}
+                status.beat(detail, "degraded" if desk.problem else "ok", desk.problem)
             elif not overdue:
                 overdue = True
                 _log.error("camera.hangs", camera=camera, reason="reading or decoding does not come back")

@@ -3,6 +3,8 @@
 import socket
 from enum import StrEnum
 
+from edge.interfaces import connect
+
 
 class Unreached(StrEnum):
     """Why a connection did not come about."""
@@ -21,14 +23,14 @@ class ReachError(Exception):
         self.cause = cause
 
 
-def reach(host: str, port: int, timeout_s: float) -> None:
-    """Connect once, and hang up.
+def reach(host: str, port: int, timeout_s: float, interface: str = "") -> None:
+    """Connect once, by an interface where one is named, and hang up.
 
     Raises:
         ReachError: the name is unknown, nothing is there, nothing listens.
     """
     try:
-        socket.create_connection((host, port), timeout=timeout_s).close()
+        connect((host, port), interface, timeout_s).close()
     except (socket.gaierror, UnicodeError):
         raise ReachError(Unreached.UNKNOWN_NAME, f"cannot be found: the name {host!r} is unknown") from None
     except ConnectionRefusedError:

@@ -60,7 +60,8 @@ def run(
             if monotonic() - checked >= _CHECK_S:
                 checked = monotonic()
                 desk.add(sensing.check())
-                status.beat(sensing.detail(), "degraded" if desk.problem else "ok", desk.problem)
+                detail = sensing.detail() | {"readings_thinned": desk.thinned}
+                status.beat(detail, "degraded" if desk.problem else "ok", desk.problem)
             desk.flush()
             dead = [thread.name for thread in threads if not thread.is_alive() and not stop.is_set()]
             if dead:

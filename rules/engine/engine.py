@@ -6,19 +6,20 @@ anywhere in between and went on from its snapshot.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any, Final
 
 from msgspec.structs import replace as _replace
 
-from contract.records import Event, Health, Lane, Phase, Reading
+from contract.records import Event, Health, Heartbeat, Lane, Phase, Reading
 from rules.durations import MINUTE, SECOND
 from rules.engine.episode import Row, step
 from rules.engine.fault import cleared, fault_raised
 from rules.engine.index import Feed, tables
 from rules.engine.revisions import Revisions
 from rules.engine.snapshot import RuleState, Snapshot, SnapshotError, decode_snapshot, encode_snapshot
-from rules.entry import Entry, RecordEntry, TickEntry
+from rules.entry import Entry, Notice, NoticeKind, RecordEntry, TickEntry
 from rules.rule import Key, Rule, RuleSet
 from rules.signal import Signal
 from rules.signals.occurrences import Absent
@@ -35,6 +36,15 @@ CALM: Final = 10 * MINUTE
 """After so long without another fault, the fault is over."""
 MOST_KEYS: Final = 100_000
 """So many keys one rule remembers; more are refused, with a rule-fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Where and when a notice belongs."""
+
+    time: int
+    site: str
+    node: str
 
 
 class _State:
@@ -82,7 +92,7 @@ class Engine:
     def apply(self, entry: Entry) -> list[Signal]:
         """Take the next entry of the journal; returns what the rules say to it, in the order of the rules."""
         if isinstance(entry, TickEntry):
-            return self._advance(entry.time) if entry.time > self.now else []
+            return self._tick(entry)
         if entry.lane is Lane.BACKLOG:
             return []
         signals = self._advance(entry.time) if entry.time > self.now else []
@@ -99,6 +109,8 @@ class Engine:
         elif isinstance(record, Health) and self._heeds_health:
             for stream, who, item in parts_of(record):
                 self._tell(self._tables[stream].anything, entry, who, "", item, signals)
+        elif isinstance(record, Heartbeat):
+            self._tell(self._tables["health.beat"].anything, entry, "", "", record, signals)
         return signals
 
     def snapshot(self) -> bytes:
@@ -119,6 +131,36 @@ class Engine:
     def keys(self) -> int:
         """How many keys are remembered, over all rules."""
         return sum(len(keys) for keys in self._keys)
+
+    def _tick(self, entry: TickEntry) -> list[Signal]:
+        if entry.notices and any(notice.kind is NoticeKind.DEAF for notice in entry.notices):
+            self._listening = entry.time
+        signals = self._advance(entry.time) if entry.time > self.now else []
+        for notice in entry.notices:
+            if notice.kind is NoticeKind.SILENT:
+                self._expect(notice, signals)
+            told = _Told(entry.time, notice.site, notice.node)
+            self._tell(self._tables["notice"].get(notice.kind), told, "", "", notice, signals)
+        return signals
+
+    def _expect(self, notice: Notice, signals: list[Signal]) -> None:
+        """A node that nobody has heard of: where a rule waits for health reports, its silence counts from now on."""
+        whole = f"{notice.site}/{notice.node}"
+        for feed in self._tables["health.node"].anything:
+            scope = feed.scope
+            key = feed.key(notice.site, notice.node, "", "")
+            keys = self._keys[feed.number]
+            if key in keys or (scope is not None and not scope.holds(notice.site, notice.node, "", "")):
+                continue
+            state = _State(Row(notice.site, notice.node, "", ""), [let.make() for let in feed.rule.lets])
+            waits = [window for window in state.windows if isinstance(window, Absent)]
+            if not waits or len(keys) >= MOST_KEYS:
+                continue
+            for window in waits:
+                window.update(Sample(self.now, whole, matches=False), self.now)
+            state.row.named(whole, "", self.now, is_open=False)
+            keys[key] = state
+            self._look(feed.number, key, state, self.now, signals)
 
     def _advance(self, time: int) -> list[Signal]:
         """Time passes: look at every key whose moment has come."""
@@ -165,7 +207,7 @@ class Engine:
     def _tell(
         self,
         feeds: Iterable[Feed],
-        entry: RecordEntry,
+        entry: "RecordEntry | _Told",
         source: str,
         zone: str,
         item: Item,
@@ -187,7 +229,7 @@ class Engine:
         self,
         feed: Feed,
         key: str,
-        entry: RecordEntry,
+        entry: "RecordEntry | _Told",
         source: str,
         zone: str,
         item: Item,

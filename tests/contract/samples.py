@@ -18,6 +18,7 @@ from contract.records import (
     Event,
     Evidence,
     Health,
+    Heartbeat,
     Lane,
     ModelHealth,
     ModelRef,
@@ -105,7 +106,11 @@ RECORDS: dict[str, Record] = {
         ),
         outbox_waiting=12,
         outbox_bytes=40_960,
+        clock_ahead_s=-3600.25,
+        readings_thinned=61,
+        uploads_lost=1,
     ),
+    "heartbeat": Heartbeat(time=NOON, number=1440),
 }
 
 MESSAGES: dict[str, Hello | Batch | Welcome | Ack | Command | Reply | NodeState] = {
@@ -116,8 +121,9 @@ MESSAGES: dict[str, Hello | Batch | Welcome | Ack | Command | Reply | NodeState]
         epoch=2**62 + 1,
         lane=Lane.LIVE,
         first=1001,
-        last=1005,
+        last=1006,
         sent=NOON,
+        ahead=-3_600_250_000,
         records=tuple(msgspec.Raw(encode_record(record)) for record in RECORDS.values()),
     ),
     "welcome": Welcome(

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from contract import wire
 from contract.messages import Batch, Hello
-from contract.records import Lane, Quality, Reading, Record, lane_of
+from contract.records import Health, Lane, Quality, Reading, Record, lane_of
 from tests.contract.samples import MESSAGES, NOON, RECORDS
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "schema-1.json").read_text())
+EARLIER = json.loads((Path(__file__).parent / "golden" / "schema-1-before-clocks.json").read_text())
 DECODERS = {
     "hello": wire.decode_up,
     "batch": wire.decode_up,
@@ -37,6 +38,16 @@ def test_golden_message_decodes(name: str) -> None:
     assert DECODERS[name](bytes.fromhex(GOLDEN["messages"][name])) == MESSAGES[name]
 
 
+def test_golden_bytes_of_nodes_that_knew_nothing_of_their_clocks_decode() -> None:
+    health = wire.decode_record(bytes.fromhex(EARLIER["records"]["health"]))
+    assert isinstance(health, Health)
+    assert (health.uptime_s, health.clock_ahead_s, health.readings_thinned) == (86_400.0, None, 0)
+    batch = wire.decode_up(bytes.fromhex(EARLIER["messages"]["batch"]))
+    assert isinstance(batch, Batch)
+    assert (batch.last, batch.ahead) == (1005, None)
+    assert wire.decode_records(batch.records)[1] == []
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_encoding_is_the_golden_one(name: str) -> None:
     assert wire.encode_record(RECORDS[name]).hex() == GOLDEN["records"][name]
@@ -54,6 +65,7 @@ def test_events_and_their_evidence_travel_as_alarms() -> None:
         "reading": Lane.LIVE,
         "summary": Lane.LIVE,
         "health": Lane.LIVE,
+        "heartbeat": Lane.LIVE,
         "event": Lane.ALARM,
         "evidence": Lane.ALARM,
     }
@@ -95,7 +107,7 @@ def test_cut_frame_is_refused() -> None:
 
 def test_numbers_must_fit_the_records() -> None:
     batch = msgspec.structs.replace(MESSAGES["batch"], last=9999)
-    with pytest.raises(wire.WireError, match="carries 5 records"):
+    with pytest.raises(wire.WireError, match="carries 6 records"):
         wire.decode_up(wire.encode(batch))
 
 

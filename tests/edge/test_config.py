@@ -91,7 +91,7 @@ def test_an_unknown_key_is_named_with_its_place_and_the_nearest_known_one(
 
 def test_a_key_like_none_that_is_known_brings_the_list(tmp_path: Path) -> None:
     message = refused(tmp_path, changed("uplink.zzz", 1))
-    assert "uplink.zzz: unknown key; known here: broker, ca_file, cloud, more_brokers, password" in message
+    assert "uplink.zzz: unknown key; known here: broker, ca_file, cloud, interfaces, more_brokers, password" in message
 
 
 def test_a_camera_named_like_a_key_confuses_nobody(tmp_path: Path) -> None:

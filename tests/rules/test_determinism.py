@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from contract.records import Health, Lane, PartHealth, Phase, Quality, SourceHealth
 from rules.engine import Engine
-from rules.entry import Entry, TickEntry
+from rules.entry import Entry, Notice, NoticeKind, TickEntry
 from rules.language import load_rules
 from rules.packs import shipped
 from tests.rules.helpers import at, entry, event, reading, rule
@@ -31,9 +31,12 @@ def journal(draw: Any) -> list[Entry]:
     revisions: dict[str, int] = {}
     for _ in range(draw(st.integers(1, 60))):
         time += draw(st.sampled_from([0.0, 0.5, 1.0, 5.0, 9.0, 40.0]))
-        kind = draw(st.sampled_from(["tick", "reading", "event", "health"]))
+        kind = draw(st.sampled_from(["tick", "notices", "reading", "event", "health"]))
         if kind == "tick":
             entries.append(TickEntry(at(time)))
+        elif kind == "notices":
+            nodes = st.builds(Notice, st.sampled_from(list(NoticeKind)), st.just("site"), st.sampled_from(["n1", "n9"]))
+            entries.append(TickEntry(at(time), tuple(draw(st.lists(nodes, max_size=2)))))
         elif kind == "reading":
             entries.append(
                 reading(

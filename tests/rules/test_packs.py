@@ -10,13 +10,15 @@ import pytest
 
 from contract.records import Lane, Reading
 from rules.durations import MINUTE, SECOND
+from rules.engine import Engine
 from rules.entry import RecordEntry
 from rules.language import load_rules
 from rules.packs import shipped
 from rules.replay import replay, with_ticks
+from rules.rule import RuleSet
 from rules.signal import Action, Severity, Signal
 from rules.testing import run_tests
-from tests.rules.helpers import at, rule
+from tests.rules.helpers import at, health, rule, tick
 
 SHIPPED = shipped()
 FIRES = Path(os.environ.get("VEDETTE_DATA", Path(__file__).parents[3] / "shared/data")) / "sensors/nist_fires"
@@ -32,6 +34,18 @@ def test_every_shipped_rule_speaks_both_languages_and_fills_in_cap() -> None:
         for case in shipped_rule.cases:
             assert all((case.title.zh, case.text.zh, case.playbook.zh, case.playbook.en))
             assert {"category", "urgency", "certainty", "event"} <= case.cap.keys()
+
+
+def test_a_silent_node_stays_one_warning_through_a_takeover_and_a_pause_of_all_workers() -> None:
+    """The engine goes on from its snapshot ten minutes later; only a report ends the silence."""
+    silent = RuleSet(tuple(one for one in SHIPPED if one.name == "node-silent"))
+    engine = Engine(silent)
+    before = [health(0), *(tick(second) for second in range(1, 100))]
+    said = [signal for one in before for signal in engine.apply(one)]
+    after = Engine(silent, engine.snapshot())
+    paused = [tick(second) for second in range(700, 900)]
+    said += [signal for one in (*paused, health(900)) for signal in after.apply(one)]
+    assert [(signal.action, (signal.time - at(0)) // SECOND) for signal in said] == [("raise", 60), ("clear", 900)]
 
 
 def test_what_a_rules_test_expects_and_does_not_get_is_told() -> None:

@@ -65,6 +65,8 @@ def test_both_warnings_with_their_evidence(system: System, page: Page) -> None:
     expect(page.get_by_test_id("detail").get_by_test_id("reading").first).to_be_visible()
     expect(page.locator('aside [data-testid=reading][data-quantity="co"]')).to_be_visible()
     expect(page.locator("[data-testid=model][data-model=fire]")).to_contain_text(re.compile(r"fire \d+\.\d+\.\d+"))
+    expect(page.get_by_test_id("heartbeat").first).to_contain_text("last heartbeat through")
+    expect(page.get_by_test_id("trouble")).to_have_count(0)
     page.locator('[data-testid=warning][data-kind="fire"]').first.click()
     picture_is_there(page)
     wanted = os.environ.get("VEDETTE_SCREENSHOT")

@@ -1,11 +1,16 @@
 """``vedette warnings|events|readings|status``: what the page shows, in the terminal."""
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any, Final
 
 import typer
 
 from vedette.client import Client, fetch, find_server, live
 from vedette.commands.options import HOME, Data, Json, Limit, Server, print_json, print_table
+
+CLOCK_LIMIT_S: Final = 5.0
+"""As ``clock-off`` in ``rules/packs/blind.yaml``."""
 
 warnings = typer.Typer(help="Live and past warnings, with the reasons for each.", no_args_is_help=True)
 
@@ -128,10 +133,28 @@ def status(json: Json = False, server: Server = None, data_dir: Data = HOME) -> 
             typer.echo(f"{name:16} {value}")
     for node in nodes:
         typer.echo(f"\n{node['site']}/{node['node']}  {'online' if node['online'] else 'OFFLINE'}  {node['software']}")
+        for line in _node_lines(node, found["time"]):
+            typer.echo(f"  {line}")
         for source in node["sources"]:
             typer.echo(f"  {source['source']:20} {source['state']:10} {source['rate_hz']:6.2f} Hz  {source['reason']}")
         for model in node["models"]:
             typer.echo(f"  model {model['name']:14} {model['version']:10} {model['state']}  {model['reason']}")
+
+
+def _node_lines(node: dict[str, Any], now: str) -> Iterator[str]:
+    """What people must know of a node besides its sources and models."""
+    if node["heartbeat"] is not None:
+        age = (datetime.fromisoformat(now) - datetime.fromisoformat(node["heartbeat"])).total_seconds()
+        yield f"last heartbeat through {max(age, 0.0):.0f} s ago"
+    elif node["health_time"] is None:
+        yield "HAS NEVER SPOKEN"
+    ahead = node["clock_ahead_s"]
+    if ahead is not None and abs(ahead) > CLOCK_LIMIT_S:
+        yield f"CLOCK {abs(ahead):.0f} s {'FAST' if ahead > 0 else 'SLOW'}"
+    if node["readings_thinned"]:
+        yield f"{node['readings_thinned']} readings gave way to summaries"
+    if node["uploads_lost"]:
+        yield f"{node['uploads_lost']} evidence files were given up"
 
 
 def _print_warning(warning: dict[str, Any]) -> None:

@@ -103,6 +103,12 @@ export interface Node {
   online: boolean;
   software: string;
   health_time: string | null;
+  /** The last one that came the whole way, through database and rules. */
+  heartbeat: string | null;
+  /** Below 0 where the node's clock is behind ours; null where nobody can tell. */
+  clock_ahead_s: number | null;
+  readings_thinned: number;
+  uploads_lost: number;
   sources: SourceHealth[];
   models: ModelHealth[];
   parts: { part: string; state: string; restarts: number; reason: string }[];

@@ -2,6 +2,7 @@ import { nodes, series, type Series } from "./feed";
 import { age, figure, now, unit } from "./format";
 import type { Node } from "./model";
 import { say } from "./texts";
+import { troubles } from "./trouble";
 
 /** Readings further apart than this are not joined: nobody knows what was between them. */
 const GAP_MS = 15_000;
@@ -65,6 +66,11 @@ function OneNode({ node }: { node: Node }) {
         <i class={node.online ? "ok" : "down"} /> {node.site}/{node.node} <span class="faint">{node.online ? say("online") : say("offline")}</span>
       </h3>
       <ul>
+        {troubles(node, now.value).map((one) => (
+          <li key={one.text} class="fault" data-testid="trouble" data-trouble={one.text}>
+            <i class="degraded" /> <span>{say(one.text)}</span> <span class="faint">{one.figure}</span>
+          </li>
+        ))}
         {node.sources.map((source) => (
           <li key={source.source} data-testid="source">
             <i class={node.online ? source.state : "down"} /> <span>{source.title || source.source}</span>
@@ -90,6 +96,11 @@ function OneNode({ node }: { node: Node }) {
           </span>
         ))}
       </p>
+      {node.heartbeat && (
+        <p class="faint" data-testid="heartbeat" data-time={node.heartbeat}>
+          {say("heartbeat")}: {age(node.heartbeat, now.value)}
+        </p>
+      )}
     </div>
   );
 }

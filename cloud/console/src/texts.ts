@@ -46,6 +46,13 @@ const TEXTS = {
   bad: ["bad", "失效"],
   uncertain: ["uncertain", "存疑"],
   demo: ["DEMONSTRATION", "演示"],
+  heartbeat: ["last heartbeat through", "最近心跳送达"],
+  neverSpoke: ["has never spoken", "从未上线"],
+  noHeartbeat: ["heartbeat does not come through since", "心跳未送达已"],
+  clockSlow: ["clock is slow by", "时钟偏慢"],
+  clockFast: ["clock is fast by", "时钟偏快"],
+  thinned: ["no room on the box; readings given as summaries:", "设备存储不足，读数已汇总："],
+  uploadsLost: ["evidence files given up:", "已放弃的证据文件："],
 } as const satisfies Record<string, readonly [string, string]>;
 
 const stored = localStorage.getItem("language");
@@ -53,7 +60,9 @@ export const language = signal<Language>(
   stored === "zh" || stored === "en" ? stored : navigator.language.startsWith("zh") ? "zh" : "en",
 );
 
-export function say(key: keyof typeof TEXTS): string {
+export type Key = keyof typeof TEXTS;
+
+export function say(key: Key): string {
   return TEXTS[key][language.value === "zh" ? 1 : 0];
 }
 

@@ -51,6 +51,24 @@ def context(settings: CloudSettings) -> Iterator[Context]:
     found.pool.close()
 
 
+def test_nodes_that_are_connected_and_whose_heartbeats_do_not_come_through_are_a_fault(
+    settings: CloudSettings, context: Context
+) -> None:
+    with connect(settings.database, "test") as connection:
+        connection.execute(
+            "INSERT INTO node (site, node, partition, state, heartbeat) VALUES "
+            "('mill', 'one', 5, '{\"online\": true}', now() - interval '10 min'), "
+            "('mill', 'two', 5, '{\"online\": true}', now()), "
+            "('mill', 'gone', 5, '{\"online\": false}', now() - interval '1 day'), "
+            "('mill', 'old', 5, '{\"online\": true}', NULL)"
+        )
+        with working(settings):
+            await_rows(settings.database, "SELECT 1 FROM journal WHERE kind = 'tick'", bool)
+        assert pulse.faults(connection) == []
+        connection.execute("UPDATE node SET heartbeat = now() - interval '200 s' WHERE node = 'two'")
+        assert pulse.faults(connection) == ["no heartbeat of 2 connected nodes has come the whole way for 180 s"]
+
+
 def enrol(settings: CloudSettings) -> None:
     with connect(settings.database, "test") as connection:
         connection.execute("INSERT INTO node (site, node, partition) VALUES ('mill', 'box', 5)")

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from cloud.ingest import upkeep
-from cloud.ingest.records import AHEAD
+from cloud.ingest.clocks import AHEAD
 from cloud.settings import CloudSettings
 from cloud.store.times import micros
 from contract.detections import Detection

@@ -113,6 +113,13 @@ def test_a_clock_that_is_set_back_stops_neither_counting_nor_closing(back):
     assert len(readings) >= 14
 
 
+def test_a_clock_that_is_set_back_does_not_silence_a_crowd_that_grows():
+    analyzer = CrowdAnalyzer("square", [LEFT], names())
+    show(analyzer, 10_000, 8, people(4))
+    events, _ = show(analyzer, 6_400, 8, people(12))
+    assert [event.attrs["persons"] for event in events][-1:] == [12]
+
+
 def heads(count: float, variance: float = 0.0) -> Density:
     """So many heads in the left half of a picture, in one cell."""
     return Density(np.array([[count, 0]], np.float32), np.array([[variance, 0]], np.float32))

@@ -160,6 +160,14 @@ def test_a_clock_that_is_set_back_neither_opens_nor_ends_anything():
     assert closed.id == opened.id
 
 
+def test_a_clock_that_is_set_back_does_not_silence_a_fire_that_grows():
+    watch = Watch()
+    watch.flicker(2, flame())
+    watch.now -= 3600
+    told = watch.flicker(4, flame(size=0.4))
+    assert [event.phase for event in told][:1] == [Phase.CHANGE]
+
+
 def test_smoke_is_another_event():
     watch = Watch()
     assert watch.flicker(5, flame(label="smoke")) == []

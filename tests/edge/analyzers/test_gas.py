@@ -57,6 +57,14 @@ def test_the_high_set_point_is_told_at_once():
     assert (change.phase, change.attrs["level"], change.attrs["limit"]) == (Phase.CHANGE, "high", 200.0)
 
 
+def test_a_clock_that_is_set_back_does_not_silence_what_changes():
+    analyzer = co()
+    feed(analyzer, 3600, 70)
+    (change,) = feed(analyzer, 0, 120)
+    assert (change.phase, change.attrs["value"]) == (Phase.CHANGE, 120.0)
+    assert feed(analyzer, 1, 170) == []  # from here on at its pace
+
+
 def test_a_leap_beyond_both_opens_at_high():
     (event,) = feed(co(), 0, 500)
     assert event.attrs["level"] == "high"

@@ -2,6 +2,7 @@
 
 import heapq
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from contract.messages import Ack, Batch, DownMessage, Hello, Welcome
@@ -20,6 +21,7 @@ class Cloud:
     positions: dict[tuple[int, Lane], int] = field(default_factory=dict)
     records: dict[Lane, list[Record]] = field(default_factory=lambda: {lane: [] for lane in Lane})
     epochs: list[int] = field(default_factory=list)
+    clock: Callable[[], int] = lambda: 0
 
     def hear(self, payload: bytes) -> bytes:
         message = decode_up(payload)
@@ -28,7 +30,9 @@ class Cloud:
                 self.epochs.append(message.epoch)
             positions = {lane: self.positions.get((message.epoch, lane), 0) for lane in Lane}
             hello = message.time if self.says_what_it_answers else 0
-            return encode(Welcome(epoch=message.epoch, positions=positions, time=0, credit=self.credit, hello=hello))
+            return encode(
+                Welcome(epoch=message.epoch, positions=positions, time=self.clock(), credit=self.credit, hello=hello)
+            )
         return encode(self._take(message))
 
     def _take(self, batch: Batch) -> Ack:
@@ -40,7 +44,14 @@ class Cloud:
             self.records[batch.lane] += [decode_record(bytes(raw)) for raw in batch.records]
         elif batch.last > position:
             expected = position + 1
-        return Ack(epoch=batch.epoch, lane=batch.lane, position=position, time=0, credit=self.credit, expected=expected)
+        return Ack(
+            epoch=batch.epoch,
+            lane=batch.lane,
+            position=position,
+            time=self.clock(),
+            credit=self.credit,
+            expected=expected,
+        )
 
 
 @dataclass

@@ -54,6 +54,27 @@ def test_without_a_supervisor_the_parts_speak_for_themselves() -> None:
     assert [(p.part, p.state) for p in report.parts] == [("vision", "degraded"), ("sensing", "down")]
 
 
+def test_it_counts_what_gave_way_in_the_outbox_and_in_the_parts_memories() -> None:
+    statuses = [
+        status("vision", {"readings_thinned": 5}),
+        status("sensing", {"readings_thinned": 7}),
+        status("old", {}),
+    ]
+    report = compose(
+        {s.part: s for s in statuses},
+        monotonic=101.0,
+        time=5,
+        software="",
+        uptime_s=9.0,
+        waiting=0,
+        outbox_bytes=0,
+        clock_ahead_s=-3.5,
+        counters={"thinned": 100, "uploads_refused": 2, "uploads_vanished": 1},
+    )
+    assert (report.readings_thinned, report.uploads_lost, report.clock_ahead_s) == (112, 3, -3.5)
+    assert health().clock_ahead_s is None
+
+
 def test_what_makes_no_sense_is_left_out_and_the_rest_is_said() -> None:
     report = health(status("sensing", {"sources": [{"nonsense": 1}, SOURCE], "models": "none"}))
     assert report.sources == (SourceHealth(source="gate", kind="camera", state="ok", rate_hz=5.0, title="Gate"),)

@@ -2,10 +2,13 @@
 
 import os
 import signal
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 
+from cloud.api import reads
 from cloud.settings import CloudSettings
+from cloud.store.connection import connect
 from contract.records import Phase
 from tests.cloud.ingest.conftest import await_rows, rows, settings, working  # noqa: F401
 from tests.edge.delivery.conftest import Box
@@ -46,3 +49,27 @@ def test_every_record_is_in_the_database_once_whoever_dies(box: Box, settings: C
         await_rows(database, "SELECT 1", lambda _: sum(box.outbox.waiting().values()) == 0)
     assert [value for (value,) in found] == list(range(sent))
     assert rows(database, "SELECT id, revision FROM event") == [("fire", sent)]
+
+
+def test_a_box_that_is_up_shows_its_heartbeat_and_that_its_clock_is_right(
+    box: Box,
+    settings: CloudSettings,  # noqa: F811
+) -> None:
+    with psycopg.connect(settings.database, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO node (site, node, partition) VALUES (%s, %s, %s)",
+            [box.address.site, box.address.node, box.address.partition],
+        )
+    with working(settings), box.delivery():
+        await_rows(settings.database, "SELECT heartbeat FROM node", lambda found: found[0][0] is not None)
+        # The first health report may be made before the cloud has told its time.
+        box.append(reading(1))
+        known = "SELECT health ->> 'clock_ahead_s' FROM node"
+        await_rows(settings.database, known, lambda found: found[0][0] is not None)
+    with connect(settings.database, "test") as connection:
+        [node] = reads.nodes().run(connection)
+    assert node.heartbeat is not None
+    assert timedelta(0) <= datetime.now(UTC) - node.heartbeat < timedelta(seconds=30)
+    assert node.clock_ahead_s is not None
+    assert abs(node.clock_ahead_s) < 0.5
+    assert (node.readings_thinned, node.uploads_lost) == (0, 0)

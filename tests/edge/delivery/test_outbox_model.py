@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from contract.records import Event, Lane, Phase, Reading, Summary
 from contract.wire import decode_record
-from edge.delivery.lanes import Verdict
+from edge.delivery.epochs import Verdict
 from edge.delivery.thinning import NothingToThinError, thin
 from tests.edge.delivery.samples import START, Clock, event, make, reading, records_of
 

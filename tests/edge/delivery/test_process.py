@@ -94,6 +94,31 @@ def test_commands_are_answered_and_stale_ones_are_not_carried_out(box: Box, clou
     assert "trust" in replies["c"].error
 
 
+@pytest.mark.parametrize("ahead_s", [3600, -3600])
+def test_a_command_expires_by_the_clouds_clock(box: Box, cloud: CloudClient, ahead_s: int) -> None:
+    def theirs() -> int:
+        return now() - ahead_s * 1_000_000
+
+    cloud.cloud.clock = theirs
+    minute = 60_000_000
+    with box.delivery():
+        box.append(reading(1))
+        cloud.wait(lambda: reading(1) in cloud.cloud.records[Lane.LIVE])
+        cloud.say(Channel.CMD, encode(Command(id="a", time=theirs(), expires=theirs() + minute, verb=Ping())))
+        cloud.say(Channel.CMD, encode(Command(id="b", time=theirs(), expires=theirs() - minute, verb=Ping())))
+        cloud.wait(lambda: len(cloud.seen(Channel.REPLY)) == 2)
+        path = box.paths.status / "delivery.json"
+        cloud.wait(lambda: (read_status(path) or pytest.fail("no status")).detail["clock_ahead_s"] is not None)
+        status = read_status(path)
+    replies = {reply.id: reply for reply in (decode_reply(p) for p, _ in cloud.seen(Channel.REPLY))}
+    assert (replies["a"].ok, replies["b"].ok) == (True, False)
+    assert abs(replies["a"].time - theirs()) < 30_000_000
+    assert status is not None
+    assert abs(status.detail["clock_ahead_s"] - ahead_s) < 1
+    way = "ahead of" if ahead_s > 0 else "behind"
+    assert f"3600.0 s {way} the cloud's; set it and keep it set" in status.detail["clock_reason"]
+
+
 def test_each_event_goes_out_once_as_plain_json(box: Box, cloud: CloudClient) -> None:
     def published() -> list[dict[str, object]]:
         return [json.loads(p) for topic, p, _ in cloud.messages if topic == box.address.events("fire")]
