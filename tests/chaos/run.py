@@ -1,5 +1,6 @@
 """A run: records flow, the faults of a plan happen, everything comes to rest, and the audit looks at what is there."""
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -11,6 +12,7 @@ from typing import Final
 import psycopg
 
 from cloud.ingest.ruleset import shipped_texts
+from cloud.servers.server import ServerError
 from tests.chaos import plan as plans
 from tests.chaos.audit import Report, audit
 from tests.chaos.plan import Fault, Kind
@@ -70,7 +72,7 @@ def run(seed: int, scale: Scale, folder: Path, say: Callable[[str], None]) -> Ou
     say(f"seed {seed}: {scale.records} records, {len(faults)} faults; again with: {again}")
     try:
         outcome = _run(seed, scale, faults, folder, say)
-    except AssertionError as error:
+    except (AssertionError, ServerError, subprocess.SubprocessError, psycopg.Error) as error:
         raise ChaosError(f"{again}\n{error}") from error
     if outcome.report.faults:
         raise ChaosError("\n".join([again, *outcome.report.faults, f"what was written lies in {folder}"]))
@@ -81,7 +83,7 @@ def _run(seed: int, scale: Scale, faults: Sequence[Fault], folder: Path, say: Ca
     began = time.monotonic()
     wanted = scale.numbered()
     with running(folder, seed) as system:
-        seconds = max(fault.at + fault.lasts_s for fault in faults)
+        seconds = max((fault.at + fault.lasts_s for fault in faults), default=10.0)
         writers = [writer(system.boxes[one.node], one.readings, one.events, seconds * 0.98, folder) for one in wanted]
         try:
             for one in writers:
@@ -120,7 +122,7 @@ def _let_happen(system: System, faults: Sequence[Fault], folder: Path, say: Call
                 under.discard(target)
 
     names = sorted({fault.target for fault in faults})
-    with ThreadPoolExecutor(len(names)) as pool:
+    with ThreadPoolExecutor(max(len(names), 1)) as pool:
         pending = [pool.submit(hit, name) for name in names]
         told = 0.0
         try:

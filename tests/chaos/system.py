@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from cloud.servers import server as servers
 from cloud.servers.broker import BrokerUser, EmbeddedBroker
 from cloud.servers.postgres import DATABASE, USER, EmbeddedPostgres
-from cloud.servers.server import Server
+from cloud.servers.server import PortTakenError, Server
 from cloud.settings import CloudSettings
 from cloud.store.schema import migrate
 from contract.topics import Address
@@ -127,9 +127,16 @@ class Kept:
 
     def start(self) -> None:
         """Start it; returns when it answers."""
-        self._server.prepare()
+        until(f"the port of {self.name}", self._prepared, _ENDS_WITHIN_S)
         self._process = self._starter.submit(servers.start, self._server, log=self._log).result()
         servers.wait_ready(self._server, self._process, log=self._log)
+
+    def _prepared(self) -> bool:
+        try:
+            self._server.prepare()
+        except PortTakenError:  # somebody's connection has the port for a moment, while nobody listened on it
+            return False
+        return True
 
     def kill(self) -> None:
         """``kill -9`` of its first process."""
