@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rules.engine import Engine
+from rules.engine.keys import Keys
 from rules.entry import Entry, TickEntry
 from rules.guard import Guard
 from rules.language import load_rules
@@ -68,13 +69,13 @@ def test_the_guard_changes_no_signal(entries: list[Entry]) -> None:
 def test_what_cannot_raise_is_not_looked_at(monkeypatch: Any) -> None:
     """The reason for all of it: a sensor that is well costs one look a span, not one a reading."""
     looks: list[int] = []
-    whole = Engine._look
+    whole = Keys._look
 
-    def look(self: Engine, *arguments: Any) -> None:
+    def look(self: Keys, *arguments: Any) -> None:
         looks.append(self.now)
         whole(self, *arguments)
 
-    monkeypatch.setattr(Engine, "_look", look)
+    monkeypatch.setattr(Keys, "_look", look)
     engine = Engine(load_rules(rule("v > 50.0", "{v: {avg: reading.co, over: 1m}}")))
     for second in range(600):
         engine.apply(reading(float(second), 20.0))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contract.records import Lane, Phase
 from rules.document import RuleError
-from rules.engine import Engine, engine
+from rules.engine import Engine, keys
 from rules.entry import Entry
 from rules.language import RuleSet, load_rules
 from rules.packs import shipped
@@ -94,7 +94,7 @@ def test_the_journal_of_this_test_raises_something() -> None:
 
 
 def test_too_many_keys_are_refused_with_one_warning_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "MOST_KEYS", 3)
+    monkeypatch.setattr(keys, "MOST_KEYS", 3)
     running = Engine(load_rules(rule("co > 50.0", "{co: {avg: reading.co, over: 1m}}")))
     signals: list[Signal] = []
     for number in range(10):
