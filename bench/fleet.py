@@ -70,6 +70,8 @@ class Fleet:
         self.speakers = {(one.address.site, one.address.node): one for one in speakers}
         self.committed = 0
         """Records acknowledged so far, in ``live`` and ``backlog``."""
+        self.bytes = 0
+        """Bytes of batches put on the wire so far, those sent again included."""
         self.waits: list[float] = []
         """Seconds from the first sending of an alarm to its acknowledgement."""
         self._heard: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
@@ -143,7 +145,9 @@ class Fleet:
             lane, flight = found
             if lane is Lane.ALARM:
                 one.raised.setdefault(flight.last, now)
-            self._client.publish(one.up, one.payloads[lane, flight.first])
+            payload = one.payloads[lane, flight.first]
+            self.bytes += len(payload)
+            self._client.publish(one.up, payload)
 
     def _number(self, one: Speaker, lane: Lane) -> bool:
         room = one.window.room(lane) if lane in one.sources else 0

@@ -38,11 +38,13 @@ _ALARM_EVERY_S: Final = 0.5
 
 @dataclass(frozen=True)
 class Rate:
-    """One measurement under full load: records a second, and microseconds a record where they went."""
+    """One measurement under full load: records a second, microseconds a record where they went, and bytes a record on
+    the wire and in PostgreSQL's log."""
 
     records_per_s: float
     cpu_us: dict[str, float]
     wall_us: dict[str, float]
+    size: dict[str, float]
 
 
 def run(seconds: float = 15.0, repeats: int = 3) -> list[Figure]:
@@ -138,9 +140,10 @@ class _Bench:
         with fleet:
             fleet.run(_WARM_S)
             begin, cpu, stages, committed = time.monotonic(), self._cpu(), self._stages(), fleet.committed
+            size = self._size(fleet)
             fleet.run(self._seconds)
             took, done = time.monotonic() - begin, fleet.committed - committed
-            after, later = self._cpu(), self._stages()
+            after, later, larger = self._cpu(), self._stages(), self._size(fleet)
             self._finish(fleet)
         if not done:
             raise BenchError(f"nothing was committed: {self._servers.log()}")
@@ -148,6 +151,7 @@ class _Bench:
             done / took,
             {name: (after[name] - cpu[name]) * 1e6 / done for name in cpu},
             {name: (later[name] - stages[name]) * 1e6 / done for name in stages},
+            {name: (larger[name] - size[name]) / done for name in size},
         )
 
     def copy(self) -> float:
@@ -253,6 +257,12 @@ class _Bench:
             raise BenchError(f"what was sent is not acknowledged within {_DRAIN_S:.0f} s: {self._servers.log()}")
         self._sent += fleet.sent()
 
+    def _size(self, fleet: Fleet) -> dict[str, float]:
+        with self._servers.connect() as connection:
+            row = connection.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')").fetchone()
+        assert row is not None
+        return {"wire": fleet.bytes, "wal": float(row[0])}
+
     def _cpu(self) -> dict[str, float]:
         return {**self._servers.cpu_s(), "nodes": time.process_time()}
 
@@ -276,12 +286,13 @@ def _ratio(name: str, ours: Sequence[float], reference: Sequence[float], about: 
 def _costs(ruled: Sequence[Rate], plain: Sequence[Rate], about: dict[str, Any]) -> list[Figure]:
     """Where a record's time goes, beside the same without rules: each process's CPU, and the worker's turns."""
 
-    def figure(name: str, kind: str, key: str) -> Figure:
+    def figure(name: str, kind: str, key: str, unit: str = "us") -> Figure:
         ours = [getattr(one, kind)[key] for one in ruled]
         others = [getattr(one, kind)[key] for one in plain]
-        return Figure(name, median(ours), median(others), "us", len(ours), quartile_distance(ours), about)
+        return Figure(name, median(ours), median(others), unit, len(ours), quartile_distance(ours), about)
 
     return [
         *(figure(f"ingest.cpu.{name}_us", "cpu_us", name) for name in ruled[0].cpu_us),
         *(figure(f"ingest.wall.{name}_us", "wall_us", name) for name in ruled[0].wall_us),
+        *(figure(f"ingest.size.{name}_bytes", "size", name, "bytes") for name in ruled[0].size),
     ]

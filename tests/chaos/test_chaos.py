@@ -10,10 +10,10 @@ import pytest
 from tests.chaos.plan import Kind
 from tests.chaos.run import Scale, run
 
-SHORT = Scale(records=60_000, faults=40, pause_s=1.6)
+SHORT = Scale(records=40_000, faults=26, pause_s=1.4)
 
 
-@pytest.mark.slow  # forty faults one after the other, some of which last longer than half a minute
+@pytest.mark.slow  # faults one after the other, some of which last longer than half a minute
 @pytest.mark.timeout(420)
 def test_nothing_is_lost_and_nothing_counts_twice(tmp_path: Path) -> None:
     seed = int(os.environ.get("VEDETTE_CHAOS_SEED") or secrets.randbits(32))

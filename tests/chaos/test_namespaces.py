@@ -19,7 +19,7 @@ from tests.chaos.records import SITE, Numbered
 from tests.chaos.system import PASSWORD, enrol, make_box, make_worker
 from tests.conftest import free_port
 
-PULLED_S = (0.5, 3.0, 22.0, 1.0, 36.0)
+PULLED_S = (0.5, 3.0, 36.0)
 """From less than a retransmission to longer than every keepalive, and than the 30 s after which history begins."""
 WANTED = [Numbered("cable-1", 60, 19_000, 1000), Numbered("cable-2", 190, 19_000, 1000)]
 _HINDRANCE = why_not()
