@@ -119,6 +119,10 @@ class Fleet:
                 return True
         return False
 
+    def say(self, address: Address) -> None:
+        """A node has something new to say: say it now, as a box does whose delivery is woken."""
+        self._speak(self.speakers[address.site, address.node], time.monotonic())
+
     def sent(self) -> int:
         """Records numbered so far, over all lanes."""
         return sum(sum(one.last.values()) for one in self.speakers.values())

@@ -195,6 +195,7 @@ class _Bench:
 
         fleet = self.nodes(64, 64, sources)
         due = [time.monotonic() + _WARM_S]
+        speaker = next(one for one in fleet.speakers.values() if Lane.ALARM in one.sources)
         with fleet:
             watch = Watch(self._servers, raised, found)
 
@@ -204,6 +205,7 @@ class _Bench:
                     one = fire(f"{'loaded' if load else 'idle'}-{len(raised)}")
                     raised[one.id] = time.monotonic()
                     pending.append(one)
+                    fleet.say(speaker.address)
 
             with watch:
                 fleet.run(max(self._seconds * 2, 30.0) + _WARM_S, each)

@@ -35,7 +35,7 @@ from contract.wire import encode
 ROUND_S: Final = 0.5
 """Between two looks at who holds what, and two beats."""
 TICK_S: Final = 1.0
-TURN_S: Final = 0.1
+TURN_S: Final = 0.05
 MOST_RECORDS: Final = 10_000
 _LEAST_RECORDS: Final = 500
 _MOST_CREDIT: Final = 1024 * 1024
