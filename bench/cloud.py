@@ -1,4 +1,4 @@
-"""The cloud's side of a benchmark: PostgreSQL with durable commits, the broker and ingest workers, each a process."""
+"""The cloud's side of a benchmark: PostgreSQL with durable commits, the broker and an ingest worker, each a process."""
 
 import contextlib
 import os
@@ -7,10 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import psycopg
 from pydantic import SecretStr
 
@@ -46,7 +47,7 @@ class Cloud:
     settings: CloudSettings
     broker: subprocess.Popen[bytes]
     postgres: subprocess.Popen[bytes]
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    ingest: subprocess.Popen[bytes] | None = None
 
     def enrol(self, addresses: Sequence[Address]) -> None:
         """Let the database know nodes; the benchmark speaks for all of them as the broker's one user."""
@@ -61,67 +62,66 @@ class Cloud:
         return psycopg.connect(self.settings.database, autocommit=True)
 
     @contextlib.contextmanager
-    def worker(self, texts: Mapping[str, str], count: int = 1) -> Iterator[None]:
-        """``count`` ingest workers under these rules for as long as the block lasts; ready when it begins."""
-        import msgspec
-
+    def worker(self, texts: Mapping[str, str]) -> Iterator[None]:
+        """An ingest worker under these rules for as long as the block lasts; ready when it begins."""
         rules = self.folder / "rules.json"
         rules.write_bytes(msgspec.json.encode(texts))
         with (self.folder / "ingest.log").open("ab") as log:
-            self.workers = [
-                subprocess.Popen(
-                    [sys.executable, "-c", _WORKER, str(rules)],
-                    env={**os.environ, **self.settings.environment()}, stdout=log, stderr=subprocess.STDOUT,
-                )
-                for _ in range(count)
-            ]  # fmt: skip
+            self.ingest = subprocess.Popen(
+                [sys.executable, "-c", _WORKER, str(rules)],
+                env={**os.environ, **self.settings.environment()}, stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
         try:
-            self._wait_until_held()
+            self._wait_until_held(self.ingest)
             yield
         finally:
-            for one in self.workers:
-                one.terminate()
-            for one in self.workers:
-                one.wait(30)
-            self.workers = []
+            self.ingest.terminate()
+            self.ingest.wait(30)
+            self.ingest = None
 
-    def _wait_until_held(self) -> None:
-        """Return when the workers hold every partition between them."""
+    def _wait_until_held(self, worker: subprocess.Popen[bytes]) -> None:
+        """Return when the worker holds every partition."""
         deadline = time.monotonic() + _READY_WITHIN_S
         with self.connect() as connection:
             while True:
                 row = connection.execute(
-                    "SELECT count(*), count(DISTINCT pid) FROM pg_locks "
+                    "SELECT count(*) FROM pg_locks "
                     "WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND mode = 'ExclusiveLock'"
                 ).fetchone()
                 assert row is not None
-                if row[0] >= self.settings.partitions and row[1] >= len(self.workers):
+                if row[0] >= self.settings.partitions:
                     time.sleep(1.0)  # and has told the broker
                     return
-                if time.monotonic() > deadline or any(one.poll() is not None for one in self.workers):
+                if time.monotonic() > deadline or worker.poll() is not None:
                     raise BenchError(f"the ingest worker did not start: {self.log()}")
                 time.sleep(0.1)
 
     def log(self) -> str:
-        """The end of what the workers said."""
+        """The end of what the worker said."""
         path = self.folder / "ingest.log"
         return path.read_text(errors="replace")[-2000:] if path.exists() else ""
 
     def cpu_s(self) -> dict[str, float]:
         """CPU seconds so far of ``worker``, ``postgres`` and ``broker``, each with its children, from proc(5)."""
         return {
-            "worker": sum(_cpu_s(one.pid) for one in self.workers),
+            "worker": _cpu_s(self._pid),
             "postgres": _cpu_s(self.postgres.pid),
             "broker": _cpu_s(self.broker.pid),
         }
 
     def worker_bytes(self) -> int:
-        """Resident memory of the workers."""
-        return sum(_resident(one.pid) for one in self.workers)
+        """Resident memory of the worker."""
+        return _resident(self._pid)
 
     def worker_peak_bytes(self) -> int:
-        """The most they ever had."""
-        return sum(_peak(one.pid) for one in self.workers)
+        """The most it ever had."""
+        return _peak(self._pid)
+
+    @property
+    def _pid(self) -> int:
+        if self.ingest is None:
+            raise BenchError("no ingest worker runs")
+        return self.ingest.pid
 
 
 @contextlib.contextmanager

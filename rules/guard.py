@@ -29,7 +29,7 @@ _BY_VALUE: Final = {
 _MARGIN: Final = 1e-6
 _TAME: Final = 1e3
 Keeps = Callable[[Any], bool]
-False_ = Callable[[Any, Window], bool]
+Denies = Callable[[Any, Window], bool]
 """Whether a window's value, and what the window holds, are such that the comparison is false (and may stay so)."""
 
 
@@ -40,7 +40,7 @@ class Blocker:
 
     name: str
     window: int
-    false: False_
+    false: Denies
     keeps: Keeps | None
     until: Callable[[Window, int, int], int | None] = lambda window, now, listening: window.due(now, listening)
     """When it may end though no sample comes."""

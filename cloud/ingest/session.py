@@ -93,6 +93,7 @@ class Session:
         if self._monotonic() >= self._next_round:
             self._next_round = self._monotonic() + ROUND_S
             self._elect()
+            self._stage.measure()
             self._stage.store_due()
         due = min(self._next_round, self._next_tick)
         wait_s = 0.0 if self._stage.behind() else max(due - self._monotonic(), 0.0)

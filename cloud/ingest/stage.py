@@ -121,9 +121,7 @@ class Stage:
         ]
 
     def store_due(self) -> None:
-        """Measure how far the rules are, and keep the state of some of those that have not been kept for a while;
-        between two transactions."""
-        self.measure()
+        """Keep the state of some of those that have not been kept for a while; between two transactions."""
         now = self._clock()
         due = [one.partition for one in self._followers.values() if one.wants_snapshot(now)]
         self.store(due[:_AT_ONCE])

@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from contract import certificates
 from contract.messages import NodeState
 from contract.topics import Address, Channel
 from contract.wire import encode
@@ -33,9 +34,6 @@ CONNECT_TIMEOUT_S: Final = 5.0
 _PAUSE_S: Final = (0.5, 30.0)
 _FAREWELLS: Final = 5
 _FAREWELL_S: Final = 0.2
-_EXPIRED: Final = 10
-_OTHER_NAME: Final = (62, 64)
-"""X509_V_ERR_CERT_HAS_EXPIRED, …_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH (OpenSSL, X509_STORE_CTX_get_error(3))."""
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 _log = structlog.get_logger()
@@ -257,11 +255,7 @@ class Uplink:
 def _text(error: Exception) -> str:
     """What went wrong, and the way out where it is about the certificate."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code == _EXPIRED:
-            return "its certificate has expired; renew it, or set this box's clock"
-        if error.verify_code in _OTHER_NAME:
-            return f"its certificate is another's: {error.verify_message}; name the broker as its certificate does"
-        return f"its certificate is not trusted: {error.verify_message}; name its issuer's with uplink.ca_file"
+        return certificates.explain(error, "this box", "uplink.ca_file")
     if isinstance(error, TimeoutError):
         return f"no answer within {CONNECT_TIMEOUT_S:.0f} s"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

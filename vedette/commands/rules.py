@@ -1,15 +1,19 @@
 """``vedette rules``: what the rules say, tried without a server."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vedette.commands.options import HOME, Data, Json, print_json, print_table
 
 if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from cloud.ingest.ruleset import Compiler
     from rules.entry import Entry
     from rules.language import RuleSet
     from rules.signal import Signal
@@ -117,13 +121,9 @@ def replay(
 def _again(data_dir: Path, since: datetime | None) -> "Iterator[Signal]":
     """What the rules of the time say to the journal."""
     from cloud.ingest import replay
-    from cloud.ingest.ruleset import Compiler, shipped_texts
-    from cloud.store.connection import connect
-    from vedette.up.home import Home
 
-    compiler = Compiler(shipped_texts())
-    with connect(Home(data_dir.absolute()).settings().database, "vedette-replay") as connection:
-        for partition in replay.partitions(connection):
+    with _journal_of(data_dir) as (connection, partitions, compiler):
+        for partition in partitions:
             for said in replay.replay(connection, compiler, partition, _micros(since)):
                 yield said.signal
 
@@ -132,16 +132,10 @@ def _check(data_dir: Path, since: datetime | None, json: bool) -> None:
     import msgspec
 
     from cloud.ingest import replay
-    from cloud.ingest.ruleset import Compiler, shipped_texts
-    from cloud.store.connection import connect
-    from vedette.up.home import Home
 
-    compiler = Compiler(shipped_texts())
-    with connect(Home(data_dir.absolute()).settings().database, "vedette-replay") as connection:
+    with _journal_of(data_dir) as (connection, partitions, compiler):
         found = [
-            one
-            for partition in replay.partitions(connection)
-            for one in replay.check(connection, compiler, partition, _micros(since))
+            one for partition in partitions for one in replay.check(connection, compiler, partition, _micros(since))
         ]
     if json:
         print_json([msgspec.to_builtins(one) for one in found])
@@ -153,6 +147,18 @@ def _check(data_dir: Path, since: datetime | None, json: bool) -> None:
         )
     if found:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _journal_of(data_dir: Path) -> "Iterator[tuple[Connection[Any], list[int], Compiler]]":
+    """The database of 'vedette up', the partitions that have a journal, and what compiles its rules."""
+    from cloud.ingest import replay
+    from cloud.ingest.ruleset import Compiler, shipped_texts
+    from cloud.store.connection import connect
+    from vedette.up.home import Home
+
+    with connect(Home(data_dir.absolute()).settings().database, "vedette-replay") as connection:
+        yield connection, replay.partitions(connection), Compiler(shipped_texts())
 
 
 def _brief(signal: "Signal | None") -> str:
@@ -200,21 +206,17 @@ def _recorded(file: Path) -> "Iterator[Entry]":
 def _journals(data_dir: Path, since: datetime | None) -> "Iterator[Iterator[Entry]]":
     """The entries of each partition of the journal in their order: a partition's rules see it alone."""
     from cloud.ingest import journal
-    from cloud.store.connection import connect
-    from vedette.up.home import Home
 
     begin = _micros(since)
-    settings = Home(data_dir.absolute()).settings()
+    with _journal_of(data_dir) as (connection, partitions, _):
 
-    def one(partition: int) -> "Iterator[Entry]":
-        after = 0
-        while rows := journal.read(connection, partition, after, 1000):
-            after = rows[-1][0]
-            for _, line in rows:
-                if line.kind != "rules" and line.arrived >= begin:
-                    yield from journal.entries(line)
+        def one(partition: int) -> "Iterator[Entry]":
+            after = 0
+            while rows := journal.read(connection, partition, after, 1000):
+                after = rows[-1][0]
+                for _, line in rows:
+                    if line.kind != "rules" and line.arrived >= begin:
+                        yield from journal.entries(line)
 
-    with connect(settings.database, "vedette-replay") as connection:
-        partitions = connection.execute("SELECT partition FROM journal_head WHERE seq > 0 ORDER BY partition")
-        for (partition,) in partitions.fetchall():
+        for partition in partitions:
             yield one(partition)
